@@ -1,0 +1,96 @@
+# One makefile, no recursion, nothing written outside build/.  `make help` lists the targets.
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+VERSION := 0.1.0
+FLAVOR  ?= release
+PREFIX  ?= /usr/local
+-include config.mk
+B := build/$(FLAVOR)
+
+ifeq ($(origin CC),default)
+CC := cc
+endif
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla
+OPT.release := -O2 -g
+OPT.debug   := -Og -g3 -Werror
+OPT.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+$(if $(OPT.$(FLAVOR)),,$(error FLAVOR=$(FLAVOR): use release, debug or asan))
+# What the build needs is kept apart from CPPFLAGS, CFLAGS, LDFLAGS: those are the user's.
+cpp  := -I. -D_XOPEN_SOURCE=700 -DQUALM_VERSION='"$(VERSION)"'
+cc   := -std=c11 -ffp-contract=off -pthread $(WARN) $(OPT.$(FLAVOR))
+libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -lmsgpackc -lz -lm
+
+# A new file is a new program, module or test: no list to edit.
+SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
+LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
+FILTERS := $(sort $(SMALL) $(LARGE))
+TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
+COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
+# X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4) and picked at run time.
+ifeq ($(shell uname -m),x86_64)
+ISAS := base v3 v4
+march.v3 := -march=x86-64-v3
+march.v4 := -march=x86-64-v4
+else
+ISAS := base
+endif
+objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.isa.c,$(1))) $(foreach i,$(ISAS),$(patsubst %.isa.c,$(B)/obj/%.$(i).o,$(filter %.isa.c,$(1))))
+INFER   := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c)))
+
+## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
+all: $(FILTERS:%=$(B)/bin/%) $(B)/bin/qualm
+
+$(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
+
+define large
+$(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $(LDLIBS) $(libs)
+endef
+$(foreach f,$(LARGE),$(eval $(call large,$(f))))
+
+$(B)/bin/qualm: scripts/qualm
+	@mkdir -p $(@D)
+	cp $< $@
+
+$(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(INFER) $(B)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
+
+$(B)/libcommon.a: $(COMMON)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
+define isa
+$(B)/obj/%.$(1).o: %.isa.c $(B)/flags
+	@mkdir -p $$(@D)
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(filter-out -Og -O1,-O3) -ffp-contract=fast $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa,$(i))))
+
+# Rewritten only when the flags differ, so a changed flag rebuilds and an unchanged one does not.
+FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+tests: $(TESTS:%=$(B)/%)
+## check: run the tests of this flavor (T=name narrows to a folder, T=folder/name to one test)
+check: all tests
+	@tests/run $(B) $(T)
+## check-asan: the same tests with address and undefined-behaviour sanitizers
+check-asan:
+	$(MAKE) FLAVOR=asan check
+## clean: remove build/
+clean:
+	rm -rf build
+## help: this list
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
+FORCE:
+.PHONY: all tests check check-asan clean help FORCE

@@ -1,0 +1,40 @@
+/* checkpoint: the tensors and settings in a .pth file of torch.save (contract 4): zip and legacy containers.
+ *
+ * The pickle inside is read by an interpreter that knows an allow-list of opcodes and globals and can do nothing but
+ * build values; anything else is an error that names it.  Nothing is ever executed. */
+#ifndef COMMON_CHECKPOINT_H
+#define COMMON_CHECKPOINT_H
+#include "common/dtype.h"
+
+enum { TENSOR_DIMS = 8 };
+
+struct checkpoint_tensor {
+	const char *name;        /* state_dict key without "module." and "_orig_mod." prefixes */
+	int n_dims;
+	int64_t dim[TENSOR_DIMS];
+	enum dtype type;
+	/* private */
+	int64_t stride[TENSOR_DIMS], offset;
+	int storage;
+};
+
+struct checkpoint {
+	int n_tensors;
+	struct checkpoint_tensor *tensor;        /* network_weights in file order, aliases included */
+	char *trainer_name;                      /* NULL if missing */
+	char *configuration;                     /* init_args.configuration, NULL if missing */
+	char *fold;                              /* init_args.fold as text, NULL if missing */
+	bool has_mirroring;                      /* inference_allowed_mirroring_axes present and not None */
+	int n_mirror;
+	int mirror_axis[3];                      /* ascending */
+	char weights_hash[17];                   /* of names, shapes and values in fp32: equal weights, equal hash, whatever the container */
+	struct checkpoint_store *store;          /* private: the open container */
+};
+
+/* fail()s XDATA ("FILE: cause") or XIO. Allocations are bounded by the file's size and memory_limit. */
+bool checkpoint_open(struct checkpoint *c, const char *path);
+const struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, const char *name);
+/* The tensor's elements in C order as fp32 (strides, offsets, aliases, half storages resolved). out: product of dims. */
+bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkpoint_tensor *t);
+void checkpoint_close(struct checkpoint *c);
+#endif

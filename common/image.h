@@ -1,0 +1,44 @@
+/* image: picture and volume files as nnU-Net's readers see them (contract 1.4), and back.
+ *
+ * One struct for a read file; which rule applies (PNG: NaturalImage2DIO; NIfTI: SimpleITKIO's arrays and spacing)
+ * follows from the file. */
+#ifndef COMMON_IMAGE_H
+#define COMMON_IMAGE_H
+#include "common/frame.h"
+
+struct image {
+	int64_t channels;        /* 1; RGB 3, RGBA 4 */
+	int64_t shape[3];        /* z, y, x; a 2D image has z = 1 */
+	double spacing_mm[3];    /* z, y, x; a picture has 999, 1, 1 */
+	float *data;             /* [channels][z][y][x] */
+	msgpack_object geometry; /* map: format ("png", "nifti"), and what the writer needs to give the same geometry back */
+};
+
+/* Recognised by content, not by name.  fail()s XDATA ("FILE: cause") or XIO.  Limit: memory_limit.
+ * zone owns geometry. */
+bool image_read(struct image *im, msgpack_zone *zone, const char *path);
+void image_free(struct image *im);
+/* File endings that image_read knows, NULL-terminated, longest first: ".nii.gz", ".nii", ".png". */
+extern const char *const image_endings[];
+/* NULL, or the ending (one of image_endings) that path has. */
+const char *image_ending(const char *path);
+
+/* Write one channel [z][y][x] with the geometry of a frame's header into path (whole or not at all).
+ * Labels: uint8 if the largest value < 255, else uint16 (nnU-Net's rule); maps: float32.
+ * The format follows the ending of path.  fail()s XUSAGE (PNG of a volume or a float map), XIO. */
+bool image_write_label(const char *path, const struct frame *f, const uint16_t *label);
+bool image_write_map(const char *path, const struct frame *f, const float *map);
+
+/* PNG pictures of 8-bit samples, channels 1 (grey) or 3 (RGB), rows packed; for labels, overlays and panels. */
+bool png_write(const char *path, const void *pixels, int64_t width, int64_t height, int channels, int bits);
+
+/* The cases of a folder or list: names without channel suffix _0000 and ending (sorted bytewise), each with the files of
+ * its channels.  labels: files have no channel suffix. */
+struct case_files { char *name; int n; char **path; };
+struct case_list { int n; struct case_files *c; };
+bool case_list_folder(struct case_list *l, const char *folder, bool labels);
+bool case_list_files(struct case_list *l, char *const *paths, int n, bool labels);
+void case_list_free(struct case_list *l);
+/* Path of CASE.<ending> in a folder of label files, malloc'ed; NULL (fail XDATA naming the case and folder) if none. */
+char *label_file(const char *folder, const char *name);
+#endif

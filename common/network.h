@@ -1,0 +1,53 @@
+/* network: the static graph of a PlainConvUNet or ResidualEncoderUNet (contract 3), dimension-general: a 2D network is
+ * a 3D one with kernel and stride 1 in z.  No arithmetic here; backends run the graph. */
+#ifndef COMMON_NETWORK_H
+#define COMMON_NETWORK_H
+#include "common/checkpoint.h"
+#include "common/plans.h"
+
+enum node_kind {
+	NODE_CONV,      /* convolution, padding (k-1)/2, then norm, residual add and leaky ReLU where set, in that order
+	                   (nonlin_first: leaky ReLU before norm) */
+	NODE_TCONV,     /* transposed convolution, kernel = stride, bias, no norm */
+	NODE_POOL,      /* average pooling, kernel = stride */
+};
+
+struct node {
+	enum node_kind kind;
+	int in;                  /* value read; the network's input is value 0 */
+	int in2;                 /* -1, or the value whose channels follow those of `in` (concatenation: upsampled, skip) */
+	int out;                 /* value written */
+	int residual;            /* -1, or the value added after the norm, before the activation */
+	int c_in, c_out;         /* c_in counts both inputs */
+	int kernel[3], stride[3];
+	bool norm, leaky, nonlin_first;
+	enum norm_op norm_op;
+	float eps, slope;
+	int weight, bias;        /* parameters, -1 if none.  conv (out,in,kz,ky,kx); transposed conv (in,out,kz,ky,kx) */
+	int gamma, beta;         /* of the norm, (c_out) */
+	int mean, var;           /* running statistics of a batch norm, (c_out) */
+};
+
+struct value { int channels; int64_t size[3]; int last_use; };   /* size for the network's patch; last_use: node index */
+struct parameter { char *name; int n_dims; int64_t dim[5]; size_t offset, count; };   /* offset into the weights, in floats */
+
+struct network {
+	int n_nodes, n_values, n_parameters;
+	struct node *node;       /* in order of execution; the last one is the 1x1 head (kernel 1, bias, no norm) */
+	struct value *value;
+	struct parameter *parameter;
+	size_t n_weights;        /* floats of all parameters */
+	int64_t patch[3];
+	int n_inputs, n_outputs;
+	double flops;            /* 2 * multiply-adds of one patch (taps on padding counted) */
+};
+
+/* Builds the graph for a patch.  fail()s XDATA (a patch that strides do not divide, sizes that overflow). */
+bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3]);
+void network_free(struct network *n);
+
+/* All parameters of a checkpoint, checked one by one: n->n_weights floats into weights.
+ * fail()s XDATA naming the first missing, extra or misshapen weight (deep-supervision heads and the decoder.encoder.* and
+ * all_modules.* duplicates are no extras). */
+bool network_load(float *weights, const struct network *n, const struct checkpoint *c);
+#endif
