@@ -525,20 +525,12 @@ void sink_expect(struct sink *s, int64_t cases)
 		s->expect = cases;
 }
 
-void sink_begin(struct sink *s, struct frame *f)
+msgpack_object frame_head(struct frame *f)
 {
 	msgpack_object head = f->header, layers = mpk_array();
 
-	if (!s)
-		return;
-	begin_stream(s);
-	s->frames++;
-	s->in_frame = true;
-	if (f->failed) {
-		pack(s, head);
-		flush_head(s);
-		return;
-	}
+	if (f->failed)
+		return head;
 	for (int i = 0; i < f->n_layers; i++) {
 		struct layer *l = f->layer[i];
 		if (l->dropped)
@@ -552,7 +544,17 @@ void sink_begin(struct sink *s, struct frame *f)
 	mpk_put(f->zone, &head, "spacing_mm", mpk_reals(f->zone, f->spacing_mm, 3));
 	mpk_put(f->zone, &head, "slab", mpk_ints(f->zone, f->slab, 2));
 	mpk_put(f->zone, &head, "layers", layers);
-	pack(s, head);
+	return head;
+}
+
+void sink_begin(struct sink *s, struct frame *f)
+{
+	if (!s)
+		return;
+	begin_stream(s);
+	s->frames++;
+	s->in_frame = true;
+	pack(s, frame_head(f));
 	flush_head(s);
 }
 
