@@ -31,7 +31,7 @@ static void put_line(const char *fmt, va_list ap, const char *tail)
 
 	vsnprintf(line + n, sizeof line - (size_t)n, fmt, ap);
 	for (char *p = line; *p; p++)                   /* one message, one line, whatever a file name holds */
-		if (*p == '\n' || *p == '\r')
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
 	if (tail)
 		fprintf(stderr, "%s: %s\n", line, tail);

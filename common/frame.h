@@ -54,7 +54,6 @@ struct frame {
 	int64_t z, y, dz, dy;    /* the current slab: planes z..z+dz, rows y..y+dy */
 	msgpack_zone *zone;      /* owner of everything the header and closing map refer to */
 	int layers_made;         /* private: layers ever allocated, for reuse */
-	bool counted;            /* private */
 };
 
 struct source;

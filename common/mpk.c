@@ -40,52 +40,48 @@ static bool head(const unsigned char *p, size_t n, size_t *head_size, uint64_t *
 	return true;
 }
 
-enum mpk_scan mpk_scan(const void *buf, size_t n, size_t *length, const char **why)
+enum mpk_found mpk_scan(struct mpk_scan *s, const void *buf, size_t n, const char **why)
 {
-	uint64_t left[MPK_DEPTH + 1] = { 1 };           /* objects still to come at each depth */
-	size_t at = 0, objects = 0;
-	int depth = 0;
-
-	while (depth >= 0) {
+	if (!s->begun) {
+		s->begun = true;
+		s->left[0] = 1;
+	}
+	while (s->depth >= 0) {
 		uint64_t data, children;
 		size_t head_size;
 
-		if (left[depth] == 0) {
-			depth--;
+		if (s->left[s->depth] == 0) {
+			s->depth--;
 			continue;
 		}
-		if (at >= n)
+		if (s->at >= n)
 			return MPK_SHORT;
-		if (!head((const unsigned char *)buf + at, n - at, &head_size, &data, &children)) {
-			if (head_size == 0) {
-				*why = "it is not msgpack";
-				return MPK_BAD;
-			}
-			return MPK_SHORT;
+		if (!head((const unsigned char *)buf + s->at, n - s->at, &head_size, &data, &children)) {
+			if (head_size)
+				return MPK_SHORT;
+			*why = "it is not msgpack";
+			return MPK_BAD;
 		}
-		left[depth]--;
-		objects++;
-		if (children > MPK_OBJECTS || objects + children > MPK_OBJECTS) {
+		s->left[s->depth]--;
+		s->objects++;
+		if (children > MPK_OBJECTS || s->objects + children > MPK_OBJECTS) {
 			*why = "it has too many entries";
 			return MPK_BAD;
 		}
-		if (data > MPK_BYTES || at + head_size + data > MPK_BYTES) {
+		if (data > MPK_BYTES || s->at + head_size + data > MPK_BYTES) {
 			*why = "it is too long";
 			return MPK_BAD;
 		}
-		at += head_size + data;
+		s->at += head_size + data;
 		if (children) {
-			if (depth == MPK_DEPTH) {
+			if (s->depth == MPK_DEPTH) {
 				*why = "it is nested too deeply";
 				return MPK_BAD;
 			}
-			left[++depth] = children;
+			s->left[++s->depth] = children;
 		}
 	}
-	if (at > n)
-		return MPK_SHORT;
-	*length = at;
-	return MPK_WHOLE;
+	return s->at > n ? MPK_SHORT : MPK_WHOLE;
 }
 
 static void *zone_alloc(msgpack_zone *zone, size_t n)
@@ -353,7 +349,21 @@ bool mpk_get_reals(const msgpack_object *map, const char *key, double *v, int n)
 
 bool mpk_equal(const msgpack_object *a, const msgpack_object *b)
 {
+	const msgpack_object *pair[] = { a, b };
+	msgpack_sbuffer bytes[2];
+	bool equal;
+
 	if (!a || !b)
 		return a == b;
-	return msgpack_object_equal(*a, *b);
+	for (int i = 0; i < 2; i++) {                   /* msgpack_object_equal() finds no NaN equal to itself */
+		msgpack_packer p;
+		msgpack_sbuffer_init(&bytes[i]);
+		msgpack_packer_init(&p, &bytes[i], msgpack_sbuffer_write);
+		if (msgpack_pack_object(&p, *pair[i]))
+			die(XIO, "out of memory");
+	}
+	equal = bytes[0].size == bytes[1].size && !memcmp(bytes[0].data, bytes[1].data, bytes[0].size);
+	for (int i = 0; i < 2; i++)
+		msgpack_sbuffer_destroy(&bytes[i]);
+	return equal;
 }

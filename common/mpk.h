@@ -11,10 +11,18 @@
 
 enum { MPK_DEPTH = 16, MPK_OBJECTS = 1 << 17, MPK_BYTES = 1 << 24 };   /* limits of one header */
 
-enum mpk_scan { MPK_WHOLE, MPK_SHORT, MPK_BAD };
-/* Finds the length of the first object of buf[0..n): MPK_WHOLE sets *length; MPK_SHORT: more bytes are needed;
- * MPK_BAD: deeper, larger or of more objects than a header may be, or not msgpack; *why says it in words. */
-enum mpk_scan mpk_scan(const void *buf, size_t n, size_t *length, const char **why);
+/* Finds where the first object of a buffer ends; begin with a zeroed one.  Nothing is looked at twice when bytes arrive
+ * one by one: call again with the same bytes and more behind them (they may have moved). */
+struct mpk_scan {
+	uint64_t left[MPK_DEPTH + 1];   /* objects still to come at each depth */
+	size_t at, objects;             /* bytes and objects passed; at is the object's length in the end */
+	int depth;
+	bool begun;
+};
+enum mpk_found { MPK_WHOLE, MPK_SHORT, MPK_BAD };
+/* MPK_WHOLE: buf[0..s->at) is an object; MPK_SHORT: it needs more bytes; MPK_BAD: deeper, longer or of more objects than a
+ * header may be, or not msgpack; *why says it in words. */
+enum mpk_found mpk_scan(struct mpk_scan *s, const void *buf, size_t n, const char **why);
 
 /* One object out of exactly n scanned bytes, copied into the zone.  False if malformed. */
 bool mpk_unpack(msgpack_zone *zone, msgpack_object *out, const void *buf, size_t n);
@@ -51,5 +59,5 @@ bool mpk_is_str(const msgpack_object *o, const char *s);
 bool mpk_as_real(const msgpack_object *o, double *v);
 bool mpk_as_int(const msgpack_object *o, int64_t *v);
 const char *mpk_as_str(const msgpack_object *o);                /* NULL if it is no text */
-bool mpk_equal(const msgpack_object *a, const msgpack_object *b);   /* same value; NULL equals NULL only */
+bool mpk_equal(const msgpack_object *a, const msgpack_object *b);   /* same bytes when packed; NULL equals NULL only */
 #endif

@@ -131,12 +131,13 @@ static void put_closing(const struct frame *f)
 static void list_frame(struct source *in, struct frame *f)
 {
 	struct sums *s = xcalloc((size_t)f->n_layers, sizeof *s);
+	size_t channels = 0;
 	struct member m;
 
 	for (int i = 0; i < f->n_layers; i++) {
 		int64_t n = f->layer[i]->channels;
-		if ((size_t)n > memory_limit / 16)
-			die(XDATA, "%s: case %s: layer %s has %lld channels", source_name(in), f->name, f->layer[i]->kind, (long long)n);
+		if (__builtin_add_overflow(channels, (size_t)n, &channels) || channels > memory_limit / 64)
+			die(XDATA, "%s: case %s has %zu channels, too many to list", source_name(in), f->name, channels);
 		s[i] = (struct sums){ INFINITY, -INFINITY, n, xcalloc((size_t)n, sizeof *s->sum), xcalloc((size_t)n, sizeof *s->crc) };
 	}
 	while (source_slab(in, f))
