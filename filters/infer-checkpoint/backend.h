@@ -20,6 +20,7 @@ struct backend_case {
 	const float *image;      /* [n_inputs][shape], stays valid until end */
 	int64_t shape[3];        /* smaller than the patch: windows reach outside, where the image is 0 (contract 5.2) */
 	int axis;                /* windows arrive in order of their origin on this axis, so its planes become final in order */
+	int64_t depth;           /* most planes of that axis in work at a time: from the first not yet taken to the last touched */
 };
 
 struct backend {
@@ -31,11 +32,11 @@ struct backend {
 	/* weights: n->n_weights floats, not needed after the call.  member: 0..n_members-1. */
 	bool (*load)(void *b, int member, const float *weights);
 	bool (*begin)(void *b, int member, const struct backend_case *c);
-	/* Runs windows; origin[i] is the corner of window i in image voxels, negative where it is padded. */
+	/* Runs windows; origin[i] is the corner of window i in image voxels, negative where it is padded.
+	 * fail()s XDATA when a logit is NaN or infinite, naming the window. */
 	bool (*windows)(void *b, const int64_t (*origin)[3], int n);
 	/* Logits of planes lo..hi of c->axis, weighted mean over windows: out [n_outputs][..hi-lo at that axis..].
-	 * Planes are asked for once, in ascending order, when no later window touches them.
-	 * fail()s XDATA when a value is NaN or infinite, naming the window. */
+	 * Planes are asked for once, in ascending order, when no later window touches them. */
 	bool (*planes)(void *b, float *out, int64_t lo, int64_t hi);
 	void (*end)(void *b);
 	void (*close)(void *b);
@@ -43,7 +44,8 @@ struct backend {
 	bool (*forward)(void *b, int member, float *out, const float *in);
 };
 
-extern const struct backend backend_ref, backend_cpu;
+extern const struct backend *const backends[];          /* those that were built, best first, NULL-terminated */
+extern const struct backend backend_ref;
 /* By name, or the best that works for "auto"; NULL after fail() XDEVICE naming the reasons. */
 const struct backend *backend_pick(const char *name);
 #endif

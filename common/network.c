@@ -1,0 +1,368 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "common/network.h"
+#include "common/opt.h"
+
+/* The network in the making.  The first failure sticks: later calls do nothing, so that the graph reads top down. */
+struct builder {
+	struct network *n;
+	const struct architecture *a;
+	bool ok;
+	size_t nodes, values, parameters;       /* allocated */
+};
+
+static const int one[3] = { 1, 1, 1 };
+
+static void *grow(void *list, int n, size_t *capacity, size_t size)
+{
+	if ((size_t)n < *capacity)
+		return list;
+	*capacity = *capacity ? 2 * *capacity : 32;
+	return xrealloc(list, *capacity, size);
+}
+
+static int add_value(struct builder *b, int channels, const int64_t size[3])
+{
+	struct network *n = b->n;
+	size_t bytes;
+
+	if (b->ok && (!size_of_block(&bytes, DT_F4, channels, size[0], size[1], size[2]) || bytes > memory_limit))
+		b->ok = fail(XDATA, "a feature map of %d channels of %lld x %lld x %lld is over the limit of %zu MiB (--memory raises it)",
+		             channels, (long long)size[0], (long long)size[1], (long long)size[2], memory_limit >> 20);
+	n->value = grow(n->value, n->n_values, &b->values, sizeof *n->value);
+	n->value[n->n_values] = (struct value){ .channels = channels, .size = { size[0], size[1], size[2] } };
+	return n->n_values++;
+}
+
+static int add_parameter(struct builder *b, const char *layer, const char *what, int n_dims, const int64_t *dim)
+{
+	struct network *n = b->n;
+	struct parameter p = { .name = xasprintf("%s.%s", layer, what), .n_dims = n_dims, .offset = n->n_weights, .count = 1 };
+
+	for (int i = 0; i < n_dims; i++) {
+		p.dim[i] = dim[i];
+		if (b->ok && !size_mul(&p.count, (int64_t)p.count, dim[i]))
+			b->ok = fail(XDATA, "the size of weight %s overflows", p.name);
+	}
+	if (b->ok && (__builtin_add_overflow(n->n_weights, p.count, &n->n_weights) || n->n_weights > memory_limit / sizeof(float)))
+		b->ok = fail(XDATA, "the network's weights are over the limit of %zu MiB (--memory raises it)", memory_limit >> 20);
+	n->parameter = grow(n->parameter, n->n_parameters, &b->parameters, sizeof *n->parameter);
+	n->parameter[n->n_parameters] = p;
+	return n->n_parameters++;
+}
+
+static int add_vector(struct builder *b, const char *layer, const char *what, int channels)
+{
+	return add_parameter(b, layer, what, 1, (int64_t[]){ channels });
+}
+
+/* Weight (first, second, k...), without a kernel length for z in a 2D network, as the checkpoint has it. */
+static int add_kernel(struct builder *b, const char *layer, int first, int second, const int kernel[3])
+{
+	int64_t dim[5] = { first, second };
+	int skip = 3 - b->a->dims;
+
+	for (int i = skip; i < 3; i++)
+		dim[2 + i - skip] = kernel[i];
+	return add_parameter(b, layer, "weight", 2 + b->a->dims, dim);
+}
+
+static int add_node(struct builder *b, struct node node, const int64_t size[3])
+{
+	struct network *n = b->n;
+	const struct value *in = &n->value[node.in];
+	double out = (double)node.c_out * (double)size[0] * (double)size[1] * (double)size[2];
+	double taps = node.kind == NODE_CONV ? (double)node.kernel[0] * node.kernel[1] * node.kernel[2] : 1;
+
+	if (b->ok && node.in2 >= 0 && memcmp(in->size, n->value[node.in2].size, sizeof in->size))
+		b->ok = fail(XDATA, "the patch %lldx%lldx%lld cannot be halved and doubled by this network's strides",
+		             (long long)n->patch[0], (long long)n->patch[1], (long long)n->patch[2]);
+	node.out = add_value(b, node.c_out, size);
+	if (b->ok && node.residual >= 0 && memcmp(size, n->value[node.residual].size, sizeof in->size))
+		b->ok = fail(XDATA, "the patch %lldx%lldx%lld is not divisible by this network's strides",
+		             (long long)n->patch[0], (long long)n->patch[1], (long long)n->patch[2]);
+	if (node.kind != NODE_POOL)
+		n->flops += 2 * out * node.c_in * taps;
+	n->node = grow(n->node, n->n_nodes, &b->nodes, sizeof *n->node);
+	n->node[n->n_nodes++] = node;
+	return node.out;
+}
+
+enum { BIAS = 1, NORM = 2, LEAKY = 4 };
+
+/* Convolution of in (and, concatenated, in2) with what follows it (contract 3); name: of the block in the state_dict. */
+static int conv(struct builder *b, const char *name, int in, int in2, int residual, int c_out, const int kernel[3],
+                const int stride[3], int what)
+{
+	const struct architecture *a = b->a;
+	const struct value *x = &b->n->value[in];
+	struct node o = { .kind = NODE_CONV, .in = in, .in2 = in2, .residual = residual, .c_in = x->channels, .c_out = c_out,
+	                  .norm = what & NORM, .leaky = what & LEAKY, .nonlin_first = a->nonlin_first, .norm_op = a->norm,
+	                  .eps = (float)a->eps, .slope = (float)a->slope, .bias = -1, .gamma = -1, .beta = -1, .mean = -1, .var = -1 };
+	char *layer = xasprintf("%s%s", name, what & NORM ? ".conv" : ""), *norm = xasprintf("%s.norm", name);
+	int64_t size[3];
+
+	if (in2 >= 0)
+		o.c_in += b->n->value[in2].channels;
+	for (int i = 0; i < 3; i++) {
+		o.kernel[i] = kernel[i];
+		o.stride[i] = stride[i];
+		if (b->ok && (kernel[i] < 1 || kernel[i] % 2 == 0 || stride[i] < 1))
+			b->ok = fail(XDATA, "%s: kernel length %d and stride %d; kernels have to be odd and strides positive", name,
+			             kernel[i], stride[i]);
+		size[i] = b->ok ? (x->size[i] - 1) / stride[i] + 1 : 1;
+	}
+	o.weight = add_kernel(b, layer, c_out, o.c_in, kernel);
+	if (what & BIAS)
+		o.bias = add_vector(b, layer, "bias", c_out);
+	if (what & NORM) {
+		o.gamma = add_vector(b, norm, "weight", c_out);
+		o.beta = add_vector(b, norm, "bias", c_out);
+	}
+	if ((what & NORM) && a->norm == NORM_BATCH) {
+		o.mean = add_vector(b, norm, "running_mean", c_out);
+		o.var = add_vector(b, norm, "running_var", c_out);
+	}
+	free(layer);
+	free(norm);
+	return add_node(b, o, size);
+}
+
+static int transposed_conv(struct builder *b, const char *name, int in, int c_out, const int stride[3])
+{
+	const struct value *x = &b->n->value[in];
+	struct node o = { .kind = NODE_TCONV, .in = in, .in2 = -1, .residual = -1, .c_in = x->channels, .c_out = c_out,
+	                  .bias = -1, .gamma = -1, .beta = -1, .mean = -1, .var = -1 };
+	int64_t size[3];
+
+	for (int i = 0; i < 3; i++) {
+		o.kernel[i] = o.stride[i] = stride[i];
+		size[i] = x->size[i] * stride[i];
+	}
+	o.weight = add_kernel(b, name, x->channels, c_out, stride);
+	if (b->a->conv_bias)
+		o.bias = add_vector(b, name, "bias", c_out);
+	return add_node(b, o, size);
+}
+
+static int pool(struct builder *b, int in, const int stride[3])
+{
+	const struct value *x = &b->n->value[in];
+	struct node o = { .kind = NODE_POOL, .in = in, .in2 = -1, .residual = -1, .c_in = x->channels, .c_out = x->channels,
+	                  .weight = -1, .bias = -1, .gamma = -1, .beta = -1, .mean = -1, .var = -1 };
+	int64_t size[3];
+
+	for (int i = 0; i < 3; i++) {
+		o.kernel[i] = o.stride[i] = stride[i];
+		size[i] = x->size[i] / stride[i];
+	}
+	return add_node(b, o, size);
+}
+
+/* convs blocks of one resolution; the first one has the stride and reads the concatenation. */
+static int stacked(struct builder *b, const char *prefix, int convs, int in, int in2, int c_out, const int kernel[3],
+                   const int stride[3])
+{
+	for (int i = 0; i < convs && b->ok; i++) {
+		char *name = xasprintf("%s.convs.%d", prefix, i);
+		in = conv(b, name, in, i ? -1 : in2, -1, c_out, kernel, i ? one : stride, NORM | LEAKY | (b->a->conv_bias ? BIAS : 0));
+		free(name);
+	}
+	return in;
+}
+
+/* BasicBlockD or BottleneckD (contract 3.2): out = LReLU(y + skip(x)). */
+static int residual_block(struct builder *b, const char *prefix, int in, int c_out, int c_mid, const int kernel[3],
+                          const int stride[3])
+{
+	bool strided = stride[0] != 1 || stride[1] != 1 || stride[2] != 1, deep = b->a->bottleneck_blocks;
+	int bias = b->a->conv_bias ? BIAS : 0, skip = in, x = in;
+	char *name[4];
+
+	for (int i = 0; i < 3; i++)
+		name[i] = xasprintf("%s.conv%d", prefix, i + 1);
+	name[3] = xasprintf("%s.skip.%d", prefix, strided ? 1 : 0);
+	if (deep)
+		x = conv(b, name[0], x, -1, -1, c_mid, one, one, NORM | LEAKY | bias);
+	x = conv(b, name[deep], x, -1, -1, deep ? c_mid : c_out, kernel, stride, NORM | LEAKY | bias);
+	if (strided && b->ok)
+		skip = pool(b, skip, stride);
+	if (b->n->value[in].channels != c_out)
+		skip = conv(b, name[3], skip, -1, -1, c_out, one, one, NORM);
+	x = conv(b, name[1 + deep], x, -1, skip, c_out, deep ? one : kernel, one, NORM | LEAKY | bias);
+	for (int i = 0; i < 4; i++)
+		free(name[i]);
+	return x;
+}
+
+static int encoder_stage(struct builder *b, int s, int x)
+{
+	const struct architecture *a = b->a;
+	char *prefix = xasprintf(a->class == UNET_PLAIN ? "encoder.stages.%d.0" : "encoder.stages.%d", s);
+
+	if (a->class == UNET_PLAIN)
+		x = stacked(b, prefix, a->n_conv_encoder[s], x, -1, a->features[s], a->kernel[s], a->stride[s]);
+	else
+		for (int i = 0; i < a->n_conv_encoder[s] && b->ok; i++) {
+			char *name = xasprintf("%s.blocks.%d", prefix, i);
+			x = residual_block(b, name, x, a->features[s], a->bottleneck_channels[s], a->kernel[s], i ? one : a->stride[s]);
+			free(name);
+		}
+	free(prefix);
+	return x;
+}
+
+/* Stage d of the decoder works on the resolution of encoder stage n_stages-2-d. */
+static int decoder_stage(struct builder *b, int d, int x, int skip)
+{
+	const struct architecture *a = b->a;
+	int r = a->n_stages - 2 - d;
+	char *prefix = xasprintf("decoder.stages.%d", d), *up = xasprintf("decoder.transpconvs.%d", d);
+
+	x = transposed_conv(b, up, x, a->features[r], a->stride[r + 1]);
+	x = stacked(b, prefix, a->n_conv_decoder[d], x, skip, a->features[r], a->kernel[r], one);
+	free(prefix);
+	free(up);
+	return x;
+}
+
+static bool counts_make_sense(const struct architecture *a)
+{
+	if (a->n_stages < 2 || a->n_stages > MAX_STAGES)
+		return fail(XDATA, "a network of %d stages; 2 to %d are possible", a->n_stages, MAX_STAGES);
+	if (a->dims != 2 && a->dims != 3)
+		return fail(XDATA, "a network of %d dimensions; 2 and 3 are possible", a->dims);
+	for (int s = 0; s < a->n_stages; s++)
+		if (a->features[s] < 1 || a->features[s] > 1 << 20 || a->n_conv_encoder[s] < 1 || (s < a->n_stages - 1 && a->n_conv_decoder[s] < 1) ||
+		    (a->class == UNET_RESENC && a->bottleneck_blocks && a->bottleneck_channels[s] < 1))
+			return fail(XDATA, "stage %d of the network has %d features and %d convolutions or blocks", s, a->features[s], a->n_conv_encoder[s]);
+	return true;
+}
+
+bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3])
+{
+	struct builder b = { .n = n, .a = a, .ok = true };
+	int x, skip[MAX_STAGES];
+	char *head;
+
+	*n = (struct network){ .patch = { patch[0], patch[1], patch[2] }, .n_inputs = n_inputs, .n_outputs = n_outputs };
+	if (!counts_make_sense(a))
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (patch[i] < 1)
+			return fail(XDATA, "the patch has length %lld", (long long)patch[i]);
+	if (n_inputs < 1 || n_outputs < 1)
+		return fail(XDATA, "a network of %d input channels and %d outputs", n_inputs, n_outputs);
+	x = add_value(&b, n_inputs, patch);
+	if (a->class == UNET_RESENC)
+		x = stacked(&b, "encoder.stem", 1, x, -1, a->stem_channels ? a->stem_channels : a->features[0], a->kernel[0], one);
+	for (int s = 0; s < a->n_stages && b.ok; s++)
+		x = skip[s] = encoder_stage(&b, s, x);
+	for (int d = 0; d < a->n_stages - 1 && b.ok; d++)
+		x = decoder_stage(&b, d, x, skip[a->n_stages - 2 - d]);
+	if (b.ok) {
+		head = xasprintf("decoder.seg_layers.%d", a->n_stages - 2);
+		x = conv(&b, head, x, -1, -1, n_outputs, one, one, BIAS);
+		free(head);
+	}
+	if (b.ok && memcmp(n->value[x].size, patch, sizeof n->value[x].size))
+		b.ok = fail(XDATA, "the network's output is smaller than its patch (its first stage has a stride)");
+	for (int i = 0; i < n->n_nodes; i++) {
+		n->value[n->node[i].in].last_use = i;
+		if (n->node[i].in2 >= 0)
+			n->value[n->node[i].in2].last_use = i;
+		if (n->node[i].residual >= 0)
+			n->value[n->node[i].residual].last_use = i;
+	}
+	n->value[x].last_use = n->n_nodes;
+	if (!b.ok)
+		network_free(n);
+	return b.ok;
+}
+
+void network_free(struct network *n)
+{
+	for (int i = 0; i < n->n_parameters; i++)
+		free(n->parameter[i].name);
+	free(n->parameter);
+	free(n->value);
+	free(n->node);
+	*n = (struct network){0};
+}
+
+/* ---- weights ---- */
+
+static const struct parameter *find_parameter(const struct network *n, const char *name)
+{
+	for (int i = 0; i < n->n_parameters; i++)
+		if (!strcmp(n->parameter[i].name, name))
+			return &n->parameter[i];
+	return NULL;
+}
+
+static void replace(char *s, const char *from, const char *to)   /* to is not longer than from */
+{
+	char *p = strstr(s, from);
+
+	if (!p)
+		return;
+	memcpy(p, to, strlen(to));
+	memmove(p + strlen(to), p + strlen(from), strlen(p + strlen(from)) + 1);
+}
+
+/* Whether a key belongs to the network: a parameter under its own name or one of its other names (contract 3.3), a batch
+ * norm's counter, or a head of deep supervision. */
+static bool belongs(const struct network *n, const char *name)
+{
+	char *s = xstrdup(name), end;
+	int head, heads = 0;
+	bool ok;
+
+	replace(s, "decoder.encoder.", "encoder.");
+	replace(s, ".all_modules.0.", ".conv.");
+	replace(s, ".all_modules.1.", ".norm.");        /* conv, norm; conv, dropout or nonlinearity, norm; all three */
+	replace(s, ".all_modules.2.", ".norm.");
+	replace(s, ".all_modules.3.", ".norm.");
+	replace(s, ".norm.num_batches_tracked", ".norm.running_mean");
+	ok = find_parameter(n, s) != NULL;
+	sscanf(n->parameter[n->n_parameters - 1].name, "decoder.seg_layers.%d", &heads);
+	if (!ok && (sscanf(s, "decoder.seg_layers.%d.weigh%c", &head, &end) == 2 ||
+	            sscanf(s, "decoder.seg_layers.%d.bia%c", &head, &end) == 2))
+		ok = head >= 0 && head < heads;
+	free(s);
+	return ok;
+}
+
+static void shape_text(char *to, size_t room, const int64_t *dim, int n)
+{
+	size_t at = 0;
+
+	to[0] = 0;
+	for (int i = 0; i < n && at < room; i++)
+		at += (size_t)snprintf(to + at, room - at, "%s%lld", i ? "x" : "", (long long)dim[i]);
+}
+
+bool network_load(float *weights, const struct network *n, const struct checkpoint *c)
+{
+	for (int i = 0; i < n->n_parameters; i++) {
+		const struct parameter *p = &n->parameter[i];
+		const struct checkpoint_tensor *t = checkpoint_find(c, p->name);
+		char have[128], need[128];
+		if (!t)
+			return fail(XDATA, "weight %s is missing", p->name);
+		if (t->n_dims != p->n_dims || memcmp(t->dim, p->dim, (size_t)p->n_dims * sizeof *p->dim)) {
+			shape_text(have, sizeof have, t->dim, t->n_dims);
+			shape_text(need, sizeof need, p->dim, p->n_dims);
+			return fail(XDATA, "weight %s has shape %s, the plan's network needs %s", p->name, have, need);
+		}
+	}
+	for (int i = 0; i < c->n_tensors; i++)
+		if (!belongs(n, c->tensor[i].name))
+			return fail(XDATA, "weight %s does not belong to the plan's network", c->tensor[i].name);
+	for (int i = 0; i < n->n_parameters; i++)
+		if (!checkpoint_load(weights + n->parameter[i].offset, c, checkpoint_find(c, n->parameter[i].name)))
+			return false;
+	return true;
+}

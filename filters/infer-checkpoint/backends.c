@@ -1,0 +1,38 @@
+/* The backends that this program was built with. */
+#include <string.h>
+#include "common/die.h"
+#include "filters/infer-checkpoint/host.h"
+
+static const char *always(void) { return NULL; }
+static void *open_ref(const struct network *n, const struct backend_options *o) { return host_open(&engine_ref, n, o); }
+
+#define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
+	.windows = host_windows, .planes = host_planes, .end = host_end, .close = host_close, .forward = host_forward }
+
+const struct backend backend_ref = HOST_BACKEND("ref", always, open_ref);
+
+const struct backend *const backends[] = { &backend_ref, NULL };        /* best first */
+
+const struct backend *backend_pick(const char *name)
+{
+	bool any = !strcmp(name, "auto");
+	char reasons[512] = "";
+	size_t at = 0;
+
+	for (int i = 0; backends[i]; i++) {
+		const char *why;
+		if (!any && strcmp(name, backends[i]->name))
+			continue;
+		why = backends[i]->probe();
+		if (!why)
+			return backends[i];
+		at += (size_t)snprintf(reasons + at, sizeof reasons - at, "%s%s: %s", at ? "; " : "", backends[i]->name, why);
+		if (at >= sizeof reasons)
+			break;
+	}
+	if (!*reasons)
+		fail(XDEVICE, "this program was built without the backend %s", name);
+	else
+		fail(XDEVICE, "no backend can run here: %s", reasons);
+	return NULL;
+}

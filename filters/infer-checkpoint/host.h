@@ -1,0 +1,17 @@
+/* host: a backend made of an engine that runs on this computer's processors.  It cuts windows out of the image, mirrors
+ * them, lets the engine's workers run them, and sums the results in an order that does not depend on the workers. */
+#ifndef HOST_H
+#define HOST_H
+#include "filters/infer-checkpoint/backend.h"
+#include "filters/infer-checkpoint/engine.h"
+
+/* The functions of struct backend; open has the engine as a further parameter. */
+void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o);
+bool host_load(void *b, int member, const float *weights);
+bool host_begin(void *b, int member, const struct backend_case *c);
+bool host_windows(void *b, const int64_t (*origin)[3], int n);
+bool host_planes(void *b, float *out, int64_t lo, int64_t hi);
+void host_end(void *b);
+void host_close(void *b);
+bool host_forward(void *b, int member, float *out, const float *in);
+#endif

@@ -1,0 +1,23 @@
+/* windows: where the sliding window stands, how its voxels count, how it is mirrored (contract 5.2 to 5.5). */
+#ifndef WINDOWS_H
+#define WINDOWS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct windows {
+	int n;
+	int64_t (*origin)[3];    /* corners in nnU-Net's order, z slowest; negative where the image is smaller than the patch */
+};
+
+/* step: the largest distance of two windows as a share of the patch.  slices: the windows of a 2d configuration, every
+ * plane on its own.  fail()s XDATA when there are too many. */
+bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch[3], double step, bool slices);
+void windows_free(struct windows *w);
+
+/* weight [patch]: Gaussian in half precision without zeros, or all 1. */
+void windows_weight(float *weight, const int64_t patch[3], bool gaussian);
+
+/* All subsets of n axes, the empty one first, then by size and lexicographically; bit a of a subset: axis a is mirrored.
+ * Returns their number, 2^n. */
+int windows_mirrors(unsigned subset[8], const int axis[3], int n);
+#endif
