@@ -1,7 +1,7 @@
 /* image: picture and volume files as nnU-Net's readers see them (contract 1.4), and back.
  *
  * One struct for a read file; which rule applies (PNG: NaturalImage2DIO; NIfTI: SimpleITKIO's arrays and spacing)
- * follows from the file. */
+ * follows from the file.  What SimpleITKIO refuses but NibabelIO reads (NIfTI-2, skewed grids) is read as NibabelIO does. */
 #ifndef COMMON_IMAGE_H
 #define COMMON_IMAGE_H
 #include "common/frame.h"
@@ -10,8 +10,8 @@ struct image {
 	int64_t channels;        /* 1; RGB 3, RGBA 4 */
 	int64_t shape[3];        /* z, y, x; a 2D image has z = 1 */
 	double spacing_mm[3];    /* z, y, x; a picture has 999, 1, 1 */
-	float *data;             /* [channels][z][y][x] */
-	msgpack_object geometry; /* map: format ("png", "nifti"), and what the writer needs to give the same geometry back */
+	float *data;             /* [channels][z][y][x], 64-byte aligned, malloc'ed */
+	msgpack_object geometry; /* map: format ("png", "nifti"), ending, and for NIfTI `header`: the file's, little-endian */
 };
 
 /* Recognised by content, not by name.  fail()s XDATA ("FILE: cause") or XIO.  Limit: memory_limit.
@@ -20,7 +20,7 @@ bool image_read(struct image *im, msgpack_zone *zone, const char *path);
 void image_free(struct image *im);
 /* File endings that image_read knows, NULL-terminated, longest first: ".nii.gz", ".nii", ".png". */
 extern const char *const image_endings[];
-/* NULL, or the ending (one of image_endings) that path has. */
+/* NULL, or the ending (one of image_endings) that path has, in whatever case its letters are. */
 const char *image_ending(const char *path);
 
 /* Write one channel [z][y][x] with the geometry of a frame's header into path (whole or not at all).
@@ -29,16 +29,31 @@ const char *image_ending(const char *path);
 bool image_write_label(const char *path, const struct frame *f, const uint16_t *label);
 bool image_write_map(const char *path, const struct frame *f, const float *map);
 
-/* PNG pictures of 8-bit samples, channels 1 (grey) or 3 (RGB), rows packed; for labels, overlays and panels. */
+/* PNG pictures of 8-bit (or 16-bit, host order) samples, channels 1 (grey), 3 (RGB) or 4 (RGBA), rows packed; for labels,
+ * overlays and panels. */
 bool png_write(const char *path, const void *pixels, int64_t width, int64_t height, int channels, int bits);
 
-/* The cases of a folder or list: names without channel suffix _0000 and ending (sorted bytewise), each with the files of
- * its channels.  labels: files have no channel suffix. */
+/* The cases of folders or lists: names without channel suffix _0000 and ending, each with the files of its channels in
+ * name order.  A folder's cases are sorted bytewise; those of a list keep the order of their first files.  A file without a
+ * suffix is a case of one channel.  labels: files have no channel suffix, whatever their name ends in.
+ * Two files for one channel of a case: fail XDATA naming both.  Folders: XDATA when no image is in one, XIO. */
 struct case_files { char *name; int n; char **path; };
 struct case_list { int n; struct case_files *c; };
 bool case_list_folder(struct case_list *l, const char *folder, bool labels);
-bool case_list_files(struct case_list *l, char *const *paths, int n, bool labels);
+bool case_list_files(struct case_list *l, char *const *paths, int n, bool labels);   /* paths: files or folders */
 void case_list_free(struct case_list *l);
+/* The number of a channel suffix, "x_0001.png" → 1; -1 if the name has none. */
+int case_channel(const char *path);
 /* Path of CASE.<ending> in a folder of label files, malloc'ed; NULL (fail XDATA naming the case and folder) if none. */
 char *label_file(const char *folder, const char *name);
+
+/* The formats behind the functions above. */
+bool png_read(struct image *im, msgpack_zone *zone, const char *path);
+bool nifti_read(struct image *im, msgpack_zone *zone, const char *path);
+bool nifti_write(const char *path, const struct frame *f, const void *voxels, enum dtype type);   /* |u1, <u2, <f4 */
+/* RAS affine of the frame's source (3 rows of 4), from its NIfTI header; without one the axes of its spacing. */
+void nifti_affine(double affine[3][4], const struct frame *f);
+/* Room for [channels][shape] floats, or fail(): no size is believed before it is compared with memory_limit and with what a
+ * file of file_bytes (compressed at most 1032 to 1, the best that deflate does) can hold at bits a sample. */
+bool image_alloc(struct image *im, const char *path, uint64_t file_bytes, int bits);
 #endif

@@ -1,0 +1,107 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include "common/die.h"
+#include "common/image.h"
+#include "common/io.h"
+#include "common/opt.h"
+
+const char *const image_endings[] = { ".nii.gz", ".nii", ".png", NULL };
+
+const char *image_ending(const char *path)
+{
+	size_t n = strlen(path);
+
+	for (const char *const *e = image_endings; *e; e++)
+		if (n > strlen(*e) && !strcasecmp(path + n - strlen(*e), *e))
+			return *e;
+	return NULL;
+}
+
+bool image_alloc(struct image *im, const char *path, uint64_t file_bytes, int bits)
+{
+	size_t bytes;
+
+	if (!size_of_block(&bytes, DT_F4, im->channels, im->shape[0], im->shape[1], im->shape[2]) || bytes > memory_limit)
+		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld voxels of %lld channels, over the limit of %zu MiB (--memory raises it)", path,
+		            (long long)im->shape[2], (long long)im->shape[1], (long long)im->shape[0], (long long)im->channels, memory_limit >> 20);
+	if (bytes / 4 / 8 * (size_t)bits / 1032 > file_bytes)
+		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld voxels, more than %llu bytes can hold; it is damaged or truncated", path,
+		            (long long)im->shape[2], (long long)im->shape[1], (long long)im->shape[0], (unsigned long long)file_bytes);
+	im->data = xaligned(bytes, 1);
+	return true;
+}
+
+bool image_read(struct image *im, msgpack_zone *zone, const char *path)
+{
+	unsigned char first[8] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ptrdiff_t n;
+
+	*im = (struct image){0};
+	if (fd < 0)
+		return fail_sys("cannot open %s", path);
+	n = io_read(fd, first, sizeof first);
+	if (n < 0)
+		fail_sys("cannot read %s", path);
+	close(fd);
+	if (n < 0)
+		return false;
+	if (n == 0)
+		return fail(XDATA, "%s: the file is empty", path);
+	if (!memcmp(first, "\x89PNG\r\n\x1a\n", 8))
+		return png_read(im, zone, path);
+	if (!memcmp(first, "\x1f\x8b", 2) || !memcmp(first, "\x5c\x01\0", 4) || !memcmp(first, "\0\0\x01\x5c", 4) ||
+	    !memcmp(first, "\x1c\x02\0", 4) || !memcmp(first, "\0\0\x02\x1c", 4))
+		return nifti_read(im, zone, path);
+	return fail(XDATA, "%s: neither a PNG nor a NIfTI file (by its first bytes)", path);
+}
+
+void image_free(struct image *im)
+{
+	free(im->data);
+	*im = (struct image){0};
+}
+
+static bool is_png(const char *path)
+{
+	const char *ending = image_ending(path);
+
+	return ending && !strcmp(ending, ".png");
+}
+
+bool image_write_label(const char *path, const struct frame *f, const uint16_t *label)
+{
+	size_t n = frame_grid_voxels(f);
+	const void *voxels = label;
+	unsigned char *narrow = NULL;
+	uint16_t max = 0;
+	bool ok;
+
+	if (is_png(path) && f->shape[0] != 1)
+		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a PNG picture; write NIfTI (-t nii.gz)", path, (long long)f->shape[0]);
+	for (size_t i = 0; i < n; i++)
+		max = label[i] > max ? label[i] : max;
+	if (max < 255) {
+		narrow = xmalloc(n, 1);
+		for (size_t i = 0; i < n; i++)
+			narrow[i] = (unsigned char)label[i];
+		voxels = narrow;
+	}
+	if (is_png(path))
+		ok = png_write(path, voxels, f->shape[2], f->shape[1], 1, narrow ? 8 : 16);
+	else
+		ok = nifti_write(path, f, voxels, narrow ? DT_U1 : DT_U2);
+	free(narrow);
+	return ok;
+}
+
+bool image_write_map(const char *path, const struct frame *f, const float *map)
+{
+	if (is_png(path))
+		return fail(XUSAGE, "%s: PNG holds no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)", path);
+	return nifti_write(path, f, map, DT_F4);
+}
