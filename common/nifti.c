@@ -204,6 +204,18 @@ static bool skip(gzFile in, int64_t n, char *scratch, size_t room, const char *p
 	return true;
 }
 
+/* libnifti, and so SimpleITKIO, reads NaN and infinity as 0. */
+static void make_finite(void *v, enum dtype type, size_t n)
+{
+	float *f = v;
+	double *d = v;
+
+	for (size_t i = 0; i < n && type == DT_F4; i++)
+		f[i] = isfinite(f[i]) ? f[i] : 0;
+	for (size_t i = 0; i < n && type == DT_F8; i++)
+		d[i] = isfinite(d[i]) ? d[i] : 0;
+}
+
 /* The voxels as nnU-Net gets them: scaled in double where the header says so, then float32. */
 static bool voxels(struct image *im, gzFile in, const struct nifti_2_header *h, bool swapped, char *chunk, const char *path)
 {
@@ -219,6 +231,7 @@ static bool voxels(struct image *im, gzFile in, const struct nifti_2_header *h, 
 			return false;
 		if (swapped)
 			swap((unsigned char *)chunk, (int)size, step);
+		make_finite(chunk, type, step);
 		dtype_to_float(out, chunk, type, step);
 		if (scaled)
 			for (size_t i = 0; i < step; i++) {
