@@ -1,0 +1,34 @@
+/* checkpoint-store: the two containers of torch.save, private to checkpoint: a tree of values and the bytes of storages. */
+#ifndef COMMON_CHECKPOINT_STORE_H
+#define COMMON_CHECKPOINT_STORE_H
+#include "common/archive.h"
+#include "common/pickle.h"
+
+struct storage {
+	const char *key;
+	enum dtype type;
+	int64_t n;                       /* elements */
+	char *data;                      /* NULL until read */
+};
+
+struct checkpoint_store {
+	char *path;
+	struct pickle tree;
+	int n_storages;
+	struct storage *storage;         /* sorted by key */
+	char *buf;                       /* what the tree points into: data.pkl, or the whole legacy file */
+	size_t size, file_size;
+	size_t left;                     /* bytes of entries that may still be read; entries of a sound file do not overlap */
+	zip_t *zip;                      /* NULL for the legacy container */
+	char *prefix;                    /* of entry names: "archive/data/" */
+	int *by_name;                    /* tensors in order of their names */
+};
+
+/* Close it whether opened or not.  fail()s name the file. */
+bool store_open(struct checkpoint_store *s, const char *path);
+/* Index of the storage that a PICKLE_PERSISTENT stands for, -1 if it is none. */
+int store_find(const struct checkpoint_store *s, const struct pickle_value *v);
+/* Makes storage[i].data available. */
+bool store_read(struct checkpoint_store *s, int i);
+void store_close(struct checkpoint_store *s);
+#endif
