@@ -262,8 +262,8 @@ static bool append_top(struct machine *m, enum pickle_kind kind, size_t n)
 
 static bool append_marked(struct machine *m, enum pickle_kind kind)
 {
-	struct pickle_value **from;
-	size_t n;
+	struct pickle_value **from = NULL;
+	size_t n = 0;
 
 	return pop_mark(m, &from, &n) && append(m, kind, from, n);
 }
