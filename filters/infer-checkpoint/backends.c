@@ -5,13 +5,15 @@
 
 static const char *always(void) { return NULL; }
 static void *open_ref(const struct network *n, const struct backend_options *o) { return host_open(&engine_ref, n, o); }
+static void *open_cpu(const struct network *n, const struct backend_options *o) { return host_open(&engine_cpu, n, o); }
 
 #define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
 	.windows = host_windows, .planes = host_planes, .end = host_end, .close = host_close, .forward = host_forward }
 
 const struct backend backend_ref = HOST_BACKEND("ref", always, open_ref);
+const struct backend backend_cpu = HOST_BACKEND("cpu", always, open_cpu);
 
-const struct backend *const backends[] = { &backend_ref, NULL };        /* best first */
+const struct backend *const backends[] = { &backend_cpu, &backend_ref, NULL };        /* best first */
 
 const struct backend *backend_pick(const char *name)
 {

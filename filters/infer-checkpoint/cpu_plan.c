@@ -1,0 +1,229 @@
+#include <stdlib.h>
+#include "common/die.h"
+#include "filters/infer-checkpoint/cpu_plan.h"
+
+enum { CACHE_FLOATS = 160 << 10 };              /* what scratch of one loop may fill: a good part of a second-level cache */
+
+struct layout { int lanes, blocks, pixels; size_t offset, size; };
+
+enum isa cpu_isa(void)
+{
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd"))
+		return ISA_V4;
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+		return ISA_V3;
+#endif
+	return ISA_BASE;
+}
+
+/* Half-empty vectors cost twice the work: few channels get the shorter ones. */
+static const struct kernels *kernels_for(int channels, enum isa level)
+{
+#ifdef __x86_64__
+	if (level == ISA_V4 && channels > kernels_v3.lanes)
+		return &kernels_v4;
+	if (level >= ISA_V3)
+		return &kernels_v3;
+#endif
+	(void)channels;
+	(void)level;
+	return &kernels_base;
+}
+
+static size_t aligned(size_t floats) { return (floats + MAX_LANES - 1) / MAX_LANES * MAX_LANES; }
+
+/* First fit: each value goes to the lowest place that no value alive at the same time holds.  `from` and `to` are the
+ * nodes between which a value lives. */
+static size_t place(struct layout *l, const struct network *n, const int *from, int v)
+{
+	size_t at = 0;
+
+	for (int again = 1; again;) {
+		again = 0;
+		for (int i = 0; i < v; i++) {
+			bool together = from[i] <= n->value[v].last_use && from[v] <= n->value[i].last_use;
+			if (together && at < l[i].offset + l[i].size && l[i].offset < at + l[v].size) {
+				at = l[i].offset + l[i].size;
+				again = 1;
+			}
+		}
+	}
+	return at;
+}
+
+static struct layout *layouts(size_t *end, const struct network *n, enum isa level)
+{
+	struct layout *l = xcalloc((size_t)n->n_values, sizeof *l);
+	int *from = xcalloc((size_t)n->n_values, sizeof *from);
+
+	for (int i = 0; i < n->n_nodes; i++)
+		from[n->node[i].out] = i;
+	*end = 0;
+	for (int v = 0; v < n->n_values; v++) {
+		const struct value *value = &n->value[v];
+		l[v].lanes = v == 0 ? 1 : kernels_for(value->channels, level)->lanes;
+		l[v].blocks = (value->channels + l[v].lanes - 1) / l[v].lanes;
+		l[v].pixels = (int)(value->size[0] * value->size[1] * value->size[2]);
+		l[v].size = aligned((size_t)l[v].blocks * (size_t)l[v].lanes * (size_t)l[v].pixels);
+		l[v].offset = place(l, n, from, v);
+		if (l[v].offset + l[v].size > *end)
+			*end = l[v].offset + l[v].size;
+	}
+	free(from);
+	return l;
+}
+
+static void add_blocks(struct gather *g, const struct layout *l, int channels)
+{
+	g->block = xrealloc(g->block, (size_t)(g->n_blocks + l->blocks), sizeof *g->block);
+	for (int i = 0; i < l->blocks; i++) {
+		int left = channels - i * l->lanes;
+		g->block[g->n_blocks++] = (struct block){ l->offset + (size_t)i * (size_t)l->lanes * (size_t)l->pixels, l->lanes, left < l->lanes ? left : l->lanes };
+	}
+}
+
+static void add_run(struct step *s, int channels)
+{
+	s->run = xrealloc(s->run, (size_t)s->n_segments + 1, sizeof *s->run);
+	s->run[s->n_segments++] = channels;
+	s->depth += channels;
+}
+
+/* The segments that pack() makes (cpu_kernels.h), and how many pixels it is to gather at once. */
+static void segment(struct step *s)
+{
+	struct gather *g = &s->input;
+	int lanes = s->k->lanes, n_taps = taps(g->kernel);
+
+	if (g->block[0].lanes == 1)
+		for (int left = n_taps * g->n_blocks; left > 0; left -= lanes)
+			add_run(s, left < lanes ? left : lanes);
+	else
+		for (int t = 0; t < n_taps; t++)
+			for (int i = 0; i < g->n_blocks; i++)
+				for (int c = 0; c < g->block[i].channels; c += lanes)
+					add_run(s, g->block[i].channels - c < lanes ? g->block[i].channels - c : lanes);
+	s->in_place = n_taps == 1 && taps(g->stride) == 1;
+	for (int i = 0; i < g->n_blocks; i++)
+		s->in_place &= g->block[i].lanes == lanes;
+	s->group = CACHE_FLOATS / (s->n_segments * lanes) / 12 * 12;
+	s->group = s->group < 12 ? 12 : s->group > MAX_GROUP ? MAX_GROUP : s->group;
+}
+
+/* Whether Winograd pays, in units of one vector's multiply-add, and if so the sizes of its loops.  The costs beside the
+ * products were fitted to measurements of single layers (tests/bench/forward.c): a tile's transforms, and the fourfold
+ * weights, which come from memory once. */
+static bool winograd(struct step *s)
+{
+	enum { COST_IN = 500, COST_OUT = 400, COST_WEIGHT = 20, COST_PACK = 3 };
+	const struct gather *g = &s->input;
+	double tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, tiles = tiles_x * tiles_y * g->out[0];
+	double weights = (double)g->kernel[0] * s->node->c_in * s->blocks, direct, transformed;
+	int per_row;
+
+	if (g->kernel[1] != 3 || g->kernel[2] != 3 || taps(g->stride) != 1)
+		return false;
+	for (int i = 0; i < g->n_blocks; i++)
+		if (g->block[i].lanes != s->k->lanes)
+			return false;
+	direct = 9 * weights * (s->pixels + COST_WEIGHT) + (double)s->pixels * taps(g->kernel) * g->n_blocks * COST_PACK;
+	transformed = WINOGRAD * weights * (tiles + COST_WEIGHT) + tiles * (COST_IN * g->n_blocks + COST_OUT * s->blocks);
+	if (transformed > direct)
+		return false;
+
+	for (int kz = 0; kz < g->kernel[0]; kz++)
+		for (int i = 0; i < g->n_blocks; i++)
+			add_run(s, g->block[i].channels);
+	per_row = WINOGRAD * g->n_blocks * s->k->lanes * (int)tiles_x;        /* floats of one transformed row of tiles */
+	s->planes = 1;
+	s->slots = g->kernel[0];
+	s->rows = CACHE_FLOATS / (per_row * s->slots);
+	s->rows = s->rows < 1 ? 1 : s->rows > (int)tiles_y ? (int)tiles_y : s->rows;
+	if (s->rows == (int)tiles_y && per_row * s->rows * (g->out[0] + g->kernel[0] - 1) <= 2 * CACHE_FLOATS) {
+		s->planes = g->out[0];
+		s->slots = g->out[0] + g->kernel[0] - 1;
+	}
+	return true;
+}
+
+/* Places in packed and scratch; returns the scratch floats of the step. */
+static size_t reserve(struct step *s, size_t *packed)
+{
+	const struct gather *g = &s->input;
+	size_t lanes = (size_t)s->k->lanes, vector = aligned((size_t)s->blocks * lanes), scratch = 0, weights = 0;
+
+	if (s->method == METHOD_MATRIX || s->method == METHOD_UPSAMPLE) {
+		size_t n_products = s->method == METHOD_UPSAMPLE ? (size_t)taps(s->node->stride) : 1;
+		weights = n_products * (size_t)s->depth * (size_t)s->blocks * lanes;
+		scratch = ((size_t)s->n_segments + 2) * (size_t)s->group * lanes;
+	} else if (s->method == METHOD_WINOGRAD) {
+		size_t tiles = (size_t)s->rows * (size_t)((g->out[2] + 3) / 4);
+		weights = WINOGRAD * (size_t)s->depth * (size_t)s->blocks * lanes;
+		scratch = WINOGRAD * tiles * lanes * ((size_t)g->n_blocks * (size_t)s->slots + (size_t)s->blocks * (size_t)s->planes);
+	}
+	s->weights = *packed;
+	s->bias = s->weights + aligned(weights);
+	s->scale = s->bias + vector;
+	s->shift = s->scale + vector;
+	*packed = s->shift + vector;
+	return scratch;
+}
+
+static void plan_step(struct step *s, const struct network *n, const struct node *node, const struct layout *l, enum isa level)
+{
+	const struct layout *out = &l[node->out];
+
+	*s = (struct step){ .node = node, .k = kernels_for(node->c_out, level), .blocks = out->blocks, .pixels = out->pixels, .out = out->offset };
+	s->residual = node->residual >= 0 ? l[node->residual].offset : 0;
+	/* An instance norm takes any constant away again. */
+	s->has_bias = node->bias >= 0 && !(node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first));
+	for (int i = 0; i < 3; i++) {
+		bool strided = node->kind == NODE_CONV;
+		s->input.in[i] = (int)n->value[node->in].size[i];
+		s->input.out[i] = (int)n->value[strided ? node->out : node->in].size[i];
+		s->input.kernel[i] = strided ? node->kernel[i] : 1;
+		s->input.stride[i] = strided ? node->stride[i] : 1;
+	}
+	add_blocks(&s->input, &l[node->in], n->value[node->in].channels);
+	if (node->in2 >= 0)
+		add_blocks(&s->input, &l[node->in2], n->value[node->in2].channels);
+	if (node->kind == NODE_POOL)
+		s->method = METHOD_POOL;
+	else if (node->kind == NODE_TCONV)
+		s->method = METHOD_UPSAMPLE;
+	else
+		s->method = winograd(s) ? METHOD_WINOGRAD : METHOD_MATRIX;
+	if (s->method == METHOD_MATRIX || s->method == METHOD_UPSAMPLE)
+		segment(s);
+}
+
+void schedule_make(struct schedule *s, const struct network *n, enum isa level)
+{
+	size_t values, scratch = 0;
+	struct layout *l = layouts(&values, n, level);
+
+	*s = (struct schedule){ .network = n, .n_steps = n->n_nodes, .input = l[0].offset };
+	s->step = xcalloc((size_t)n->n_nodes, sizeof *s->step);
+	for (int i = 0; i < n->n_nodes; i++) {
+		struct step *t = &s->step[i];
+		plan_step(t, n, &n->node[i], l, level);
+		size_t need = reserve(t, &s->packed);
+		scratch = need > scratch ? need : scratch;
+		s->max_segments = t->n_segments > s->max_segments ? t->n_segments : s->max_segments;
+		t->scratch = values;
+	}
+	s->memory = values + scratch;
+	free(l);
+}
+
+void schedule_free(struct schedule *s)
+{
+	for (int i = 0; i < s->n_steps; i++) {
+		free(s->step[i].input.block);
+		free(s->step[i].run);
+	}
+	free(s->step);
+}

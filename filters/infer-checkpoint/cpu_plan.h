@@ -1,0 +1,57 @@
+/* cpu_plan: how the CPU engine runs a network: a layout for every value, an algorithm for every node, places in a worker's
+ * memory and in a member's packed weights.  Decided from shapes and instruction set alone. */
+#ifndef CPU_PLAN_H
+#define CPU_PLAN_H
+#include "common/network.h"
+#include "filters/infer-checkpoint/cpu_kernels.h"
+
+enum method {
+	METHOD_MATRIX,           /* convolution as matrix product with inputs gathered group by group */
+	METHOD_WINOGRAD,         /* 3x3 in (y, x), stride 1; taps in z are summed in the transform domain */
+	METHOD_UPSAMPLE,         /* transposed convolution: one pointwise product per tap */
+	METHOD_POOL,
+};
+
+/* All offsets are in floats: `memory` of a worker, `packed` of a member. */
+struct step {
+	const struct node *node;
+	const struct kernels *k;                /* of the output's lanes */
+	enum method method;
+	struct gather input;
+	int blocks;                             /* of the output */
+	int pixels;                             /* of the output */
+	size_t out, residual, scratch;          /* memory */
+	size_t weights, bias, scale, shift;     /* packed; vectors are [blocks * lanes], scale and shift belong to the norm */
+	bool has_bias;
+
+	int n_segments, *run, depth;            /* of gemm: channels of each segment, and their sum */
+
+	/* METHOD_MATRIX, METHOD_UPSAMPLE */
+	bool in_place;                          /* inputs are read where they are */
+	int group;                              /* pixels gathered at once */
+
+	/* METHOD_WINOGRAD: chunks of `planes` z-planes of strips of `rows` rows of tiles; `slots` transformed planes are kept,
+	 * `planes` + kernel[0] - 1 of them needed at a time. */
+	int rows, planes, slots;
+};
+
+struct schedule {
+	const struct network *network;
+	int n_steps;
+	struct step *step;
+	size_t input;                           /* value 0 in memory: planes */
+	size_t memory, packed;                  /* floats a worker and a member need */
+	int max_segments;
+};
+
+void schedule_make(struct schedule *s, const struct network *n, enum isa level);
+void schedule_free(struct schedule *s);
+
+/* All weights of a member as the steps read them: packed [s->packed]. */
+void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads);
+
+/* Panels: pairs of output blocks (the last may be single) that gemm computes at once. */
+static inline int panels(const struct step *s) { return (s->blocks + 1) / 2; }
+static inline int panel_blocks(const struct step *s, int panel) { return s->blocks - 2 * panel < 2 ? 1 : 2; }
+static inline int taps(const int kernel[3]) { return kernel[0] * kernel[1] * kernel[2]; }
+#endif
