@@ -1,4 +1,4 @@
-/* npz: numpy's .npy arrays and .npz archives; nnU-Net's properties .pkl. */
+/* npz: numpy's .npy arrays and .npz archives. */
 #ifndef COMMON_NPZ_H
 #define COMMON_NPZ_H
 #include "common/dtype.h"
