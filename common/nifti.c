@@ -409,8 +409,8 @@ void nifti_affine(double a[3][4], const struct frame *f)
 
 	memset(a, 0, sizeof(double[3][4]));
 	if (!source_header_of(&h, &n, f) || (h.sform_code <= 0 && h.qform_code <= 0)) {
-		a[0][0] = f->spacing_mm[2];
-		a[1][1] = f->spacing_mm[1];
+		a[0][0] = -f->spacing_mm[2];            /* ITK's identity, in RAS */
+		a[1][1] = -f->spacing_mm[1];
 		a[2][2] = f->spacing_mm[0];
 	} else if (h.sform_code > 0) {
 		memcpy(a[0], h.srow_x, sizeof a[0]);

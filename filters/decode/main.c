@@ -6,12 +6,16 @@
 #include "common/die.h"
 #include "common/image.h"
 #include "common/opt.h"
+#include "filters/decode/probs.h"
 
-static bool labels;
+static bool labels, probs;
+static const char *dataset_json;
 static int planes;
 
 static const struct opt opts[] = {
 	OPT_FLAG('l', "labels", &labels, "files are label maps without channel suffix"),
+	OPT_FLAG(0, "probs", &probs, "operands are folders of probabilities, a member each (nnUNetv2_predict --save_probabilities)"),
+	OPT_STRING(0, "dataset", &dataset_json, "FILE", "dataset.json with the labels of --probs (else the one in the folders)"),
 	OPT_INT(0, "slab", &planes, "PLANES", 0, 1 << 20, "planes a slab, 0: about 16 MiB a slab"),
 	OPT_KEEP_GOING,
 	OPT_END
@@ -136,20 +140,13 @@ static bool read_case(struct frame *f, const struct case_files *c)
 	return ok;
 }
 
-int main(int argc, char **argv)
+static void decode_images(struct sink *out, char *const *paths, int n)
 {
 	struct case_list cases;
 	struct frame f = {0};
-	struct sink *out;
 
-	opt_parse(&argc, &argv, opts, "[FILE | FOLDER ...]", "read image files, or probabilities that nnU-Net saved, into a stream");
-	if (!argc && isatty(STDIN_FILENO))
-		opt_usage("no images given: name files or folders, or pipe in a list of them");
-	if (!argc || (argc == 1 && !strcmp(argv[0], "-")))
-		argv = listed(&argc);
-	if (!case_list_files(&cases, argv, argc, labels))
+	if (!case_list_files(&cases, paths, n, labels))
 		die_failed();
-	out = sink_open(NULL);
 	sink_expect(out, cases.n);
 	for (int i = 0; i < cases.n; i++) {
 		frame_reset(&f, cases.c[i].name);
@@ -160,5 +157,25 @@ int main(int argc, char **argv)
 	}
 	frame_free(&f);
 	case_list_free(&cases);
+}
+
+int main(int argc, char **argv)
+{
+	struct sink *out;
+
+	opt_parse(&argc, &argv, opts, "[FILE | FOLDER ...]", "read image files, or probabilities that nnU-Net saved, into a stream");
+	if (labels && probs)
+		opt_usage("--labels and --probs are two different inputs");
+	if (dataset_json && !probs)
+		opt_usage("--dataset belongs to --probs");
+	if (!argc && isatty(STDIN_FILENO))
+		opt_usage("nothing to read: name files or folders, or pipe in a list of them");
+	if (!argc || (argc == 1 && !strcmp(argv[0], "-")))
+		argv = listed(&argc);
+	out = sink_open(NULL);
+	if (probs)
+		decode_probs(out, argv, argc, dataset_json, planes);
+	else
+		decode_images(out, argv, argc);
 	return filter_end(NULL, out);
 }

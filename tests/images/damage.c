@@ -1,0 +1,119 @@
+/* Every truncation and 2,000 seeded byte flips each of a PNG, a .nii and a .nii.gz: image_read succeeds or fails with a
+ * sentence, within the memory limit, and (built with sanitizers) without a report. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "common/die.h"
+#include "common/image.h"
+#include "common/io.h"
+#include "common/opt.h"
+
+enum { FLIPS = 2000, X = 19, Y = 13, Z = 3 };
+
+static uint64_t state;
+static uint32_t draw(void)
+{
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(state >> 33);
+}
+
+static void put(const char *path, const char *data, size_t n)
+{
+	FILE *f = fopen(path, "wb");
+
+	if (!f || fwrite(data, 1, n, f) != n || fclose(f))
+		die_sys("cannot write %s", path);
+}
+
+/* 1: read, 0: refused properly. */
+static int try(const char *path)
+{
+	struct image im;
+	msgpack_zone *zone = msgpack_zone_new(1024);
+	bool ok = image_read(&im, zone, path);
+	size_t bytes;
+
+	if (ok) {
+		if (!size_of_block(&bytes, DT_F4, im.channels, im.shape[0], im.shape[1], im.shape[2]) || bytes > memory_limit)
+			die(XNO, "%s: read beyond the limit", path);
+		for (int i = 0; i < 3; i++)
+			if (im.shape[i] < 1 || !(im.spacing_mm[i] > 0) || !isfinite(im.spacing_mm[i]))
+				die(XNO, "%s: a grid that no frame may have", path);
+		for (size_t i = 0; i < bytes / 4; i++)                 /* touches all that is promised */
+			state += im.data[i] > 0;
+		image_free(&im);
+	} else if (failed_code() != XDATA || strncmp(failed_text(), path, strlen(path)) || im.data) {
+		die(XNO, "%s: refused with code %d: %s", path, failed_code(), failed_text());
+	}
+	msgpack_zone_free(zone);
+	return ok;
+}
+
+static void damage(const char *path, int must_refuse_truncations)
+{
+	char *data, *name = xasprintf("damaged-%s", path);
+	size_t n;
+	int read = 0;
+
+	if (!io_slurp(path, 1 << 20, &data, &n))
+		die_failed();
+	if (!try(path))
+		die(XNO, "%s: the intact file is refused: %s", path, failed_text());
+	for (size_t i = 0; i < n; i++) {
+		put(name, data, i);
+		read += try(name);
+	}
+	if (must_refuse_truncations && read)
+		die(XNO, "%s: %d truncated files were read", path, read);
+	state = 7;
+	read = 0;
+	for (int i = 0; i < FLIPS; i++) {
+		/* half of them in the first 400 bytes, where the header is */
+		size_t at = draw() % (i % 2 && n > 400 ? 400 : n);
+		char was = data[at];
+		data[at] ^= (char)(1 << draw() % 8);
+		put(name, data, n);
+		read += try(name);
+		data[at] = was;
+	}
+	printf("note: %s: %zu truncations, %d flips, %d of them readable\n", path, n, FLIPS, read);
+	free(data);
+	free(name);
+}
+
+int main(void)
+{
+	unsigned char pixels[Y * X * 3];
+	float map[Z * Y * X];
+	struct frame f = {0};
+	int64_t shape[3] = { Z, Y, X };
+	double spacing[3] = { 8, 1.25, 1.5 };
+	struct rlimit room = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
+
+	prog = "damage";
+	memory_limit = 1 << 24;
+#ifndef __SANITIZE_ADDRESS__                            /* whose shadow needs more */
+	setrlimit(RLIMIT_AS, &room);
+#else
+	(void)room;
+#endif
+	state = 1;
+	for (size_t i = 0; i < sizeof pixels; i++)
+		pixels[i] = (unsigned char)draw();
+	for (size_t i = 0; i < Z * Y * X; i++)
+		map[i] = (float)draw() / 1e6f;
+	frame_reset(&f, "noise");
+	frame_grid(&f, shape, spacing, 0);
+	if (!png_write("rgb.png", pixels, X, Y, 3, 8) || !png_write("grey16.png", pixels, X, Y, 1, 16) ||
+	    !image_write_map("plain.nii", &f, map) || !image_write_map("packed.nii.gz", &f, map))
+		die_failed();
+	damage("rgb.png", 1);
+	damage("grey16.png", 1);
+	damage("plain.nii", 1);
+	damage("packed.nii.gz", 1);
+	frame_free(&f);
+	return 0;
+}
