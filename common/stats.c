@@ -1,0 +1,210 @@
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "common/stats.h"
+
+static double mean(const double *x, size_t n)
+{
+	double s = 0;
+
+	for (size_t i = 0; i < n; i++)
+		s += x[i];
+	return s / (double)n;
+}
+
+struct moments { double mx, my, xx, yy, xy; };   /* means, and sums of products of deviations */
+
+static struct moments moments(const double *x, const double *y, size_t n)
+{
+	struct moments m = { .mx = mean(x, n), .my = mean(y, n) };
+
+	for (size_t i = 0; i < n; i++) {
+		double a = x[i] - m.mx, b = y[i] - m.my;
+		m.xx += a * a;
+		m.yy += b * b;
+		m.xy += a * b;
+	}
+	return m;
+}
+
+/* The mean of equal numbers may be off by a rounding, so sums of squares cannot tell a constant. */
+static bool constant(const double *x, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (x[i] != x[0])
+			return false;
+	return true;
+}
+
+double stats_pearson(const double *x, const double *y, size_t n)
+{
+	struct moments m;
+
+	if (constant(x, n) || constant(y, n))
+		return NAN;
+	m = moments(x, y, n);
+	return m.xy / (sqrt(m.xx) * sqrt(m.yy));
+}
+
+struct fit stats_fit(const double *x, const double *y, size_t n)
+{
+	struct moments m;
+	double slope, r;
+
+	if (constant(x, n))
+		return (struct fit){ NAN, NAN, NAN };
+	m = moments(x, y, n);
+	slope = m.xy / m.xx;
+	r = stats_pearson(x, y, n);
+	return (struct fit){ slope, m.my - slope * m.mx, r * r };
+}
+
+struct item { double x, y; };
+
+static int by_x_then_y(const void *a, const void *b)
+{
+	const struct item *p = a, *q = b;
+
+	if (p->x != q->x)
+		return p->x < q->x ? -1 : 1;
+	return p->y < q->y ? -1 : p->y > q->y;
+}
+
+void stats_ranks(double *rank, const double *x, size_t n)
+{
+	struct item *s = xmalloc(n, sizeof *s);
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = (struct item){ x[i], (double)i };
+	qsort(s, n, sizeof *s, by_x_then_y);
+	for (size_t i = 0, j; i < n; i = j) {
+		for (j = i + 1; j < n && s[j].x == s[i].x; j++)
+			;
+		for (size_t k = i; k < j; k++)
+			rank[(size_t)s[k].y] = (double)(i + 1 + j) / 2;
+	}
+	free(s);
+}
+
+double stats_spearman(const double *x, const double *y, size_t n)
+{
+	double *r = xmalloc(2 * n, sizeof *r), rho;
+
+	stats_ranks(r, x, n);
+	stats_ranks(r + n, y, n);
+	rho = stats_pearson(r, r + n, n);
+	free(r);
+	return rho;
+}
+
+/* Sorts s by y and returns the number of exchanges that neighbours would need (bottom-up merge sort). */
+static double exchanges(struct item *s, struct item *scratch, size_t n)
+{
+	double count = 0;
+
+	for (size_t width = 1; width < n; width *= 2) {
+		for (size_t lo = 0; lo < n; lo += 2 * width) {
+			size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
+			size_t i = lo, j = mid;
+			for (size_t k = lo; k < hi; k++) {
+				if (i < mid && (j >= hi || s[i].y <= s[j].y)) {
+					scratch[k] = s[i++];
+				} else {
+					count += (double)(mid - i);
+					scratch[k] = s[j++];
+				}
+			}
+		}
+		memcpy(s, scratch, n * sizeof *s);
+	}
+	return count;
+}
+
+/* Pairs that are equal in x (and in y, if both) of neighbours in sorted order. */
+static double tied(const struct item *s, size_t n, bool in_x, bool in_y)
+{
+	double pairs = 0;
+
+	for (size_t i = 0, j; i < n; i = j) {
+		for (j = i + 1; j < n && (!in_x || s[j].x == s[i].x) && (!in_y || s[j].y == s[i].y); j++)
+			;
+		pairs += (double)(j - i) * (double)(j - i - 1) / 2;
+	}
+	return pairs;
+}
+
+/* Knight, A computer method for calculating Kendall's tau with ungrouped data, JASA 61 (1966). */
+double stats_kendall(const double *x, const double *y, size_t n)
+{
+	struct item *s = xmalloc(2 * n, sizeof *s);
+	double pairs = (double)n * ((double)n - 1) / 2, tx, ty, txy, discordant;
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = (struct item){ x[i], y[i] };
+	qsort(s, n, sizeof *s, by_x_then_y);
+	tx = tied(s, n, true, false);
+	txy = tied(s, n, true, true);
+	discordant = exchanges(s, s + n, n);            /* s is sorted by y now */
+	ty = tied(s, n, false, true);
+	free(s);
+	if (tx == pairs || ty == pairs)
+		return NAN;
+	return (pairs - tx - ty + txy - 2 * discordant) / (sqrt(pairs - tx) * sqrt(pairs - ty));
+}
+
+/* Continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method as Thompson and Barnett changed
+ * it (J. Comput. Phys. 64, 1986).  Converges fast for x < (a + 1) / (a + b + 2). */
+static double beta_fraction(double x, double a, double b)
+{
+	const double tiny = 1e-300;
+	double c = 1, d = 1 - (a + b) * x / (a + 1), f;
+
+	d = 1 / (fabs(d) < tiny ? tiny : d);
+	f = d;
+	for (int m = 1; m <= 10000; m++) {
+		double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+		double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), step;
+
+		d = 1 + even * d;
+		c = 1 + even / c;
+		d = 1 / (fabs(d) < tiny ? tiny : d);
+		c = fabs(c) < tiny ? tiny : c;
+		f *= c * d;
+		d = 1 + odd * d;
+		c = 1 + odd / c;
+		d = 1 / (fabs(d) < tiny ? tiny : d);
+		c = fabs(c) < tiny ? tiny : c;
+		step = c * d;
+		f *= step;
+		if (fabs(step - 1) < 1e-15)
+			break;
+	}
+	return f;
+}
+
+/* I_x(a, b) with y = 1 - x given apart, so that neither end loses digits. */
+static double beta_regularised(double x, double y, double a, double b)
+{
+	double front;
+
+	if (x <= 0 || y <= 0)
+		return x <= 0 ? 0 : 1;
+	front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
+	if (x < (a + 1) / (a + b + 2))
+		return front * beta_fraction(x, a, b) / a;
+	return 1 - front * beta_fraction(y, b, a) / b;
+}
+
+/* DLMF 8.17: P(|T| >= t) = I_x(df / 2, 1 / 2) at x = df / (df + t^2). */
+double stats_student_two_sided(double t, double df)
+{
+	double t2 = t * t;
+
+	if (isnan(t) || !(df > 0))
+		return NAN;
+	if (isinf(t2))
+		return 0;
+	return beta_regularised(df / (df + t2), t2 / (df + t2), df / 2, 0.5);
+}
