@@ -215,7 +215,7 @@ static void one_case(struct sink *out, struct source *in, struct frame *f, struc
 	while (source_slab(in, f)) {
 		if (!take_slab(t, f)) {
 			labels_free(&t->labels);
-			case_failed(begun ? NULL : out, in, f);
+			case_failed(out, in, f);
 			return;
 		}
 		if (!begun)

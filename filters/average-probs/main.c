@@ -149,7 +149,7 @@ static void by_slabs(struct job *j)
 			source_slab(j->in[k], &j->f[k]);
 		if (!add_slabs(j, layers, count)) {
 			skip_all(j);
-			case_failed(begun ? NULL : j->out, NULL, &j->f[0]);
+			case_failed(j->out, NULL, &j->f[0]);
 			free(count);
 			return;
 		}
