@@ -1,0 +1,25 @@
+/* dice: the overlap of a case's segmentation with reference labels (contract 6.2), counted slab by slab. */
+#ifndef SCORE_DICE_H
+#define SCORE_DICE_H
+#include "common/labels.h"
+
+struct overlap { int64_t both, predicted, reference; };   /* voxels, without those that the reference ignores */
+
+struct dice {
+	struct labels labels;
+	const struct layer *label, *probs;   /* the segmentation: label if there is one, else made from probs */
+	bool as_coded;
+	uint16_t *reference;                 /* [z][y][x] of the case */
+	uint16_t *seg;                       /* [voxels of a slab] */
+	struct overlap *overlap;             /* by structure */
+	unsigned char *mask;                 /* as coded: of plane 0 */
+};
+
+/* A frame's header has come; path: the file with its labels.  fail()s XDATA or XIO. */
+bool dice_begin(struct dice *d, const struct frame *f, const char *path, bool as_coded);
+bool dice_slab(struct dice *d, const struct frame *f);
+/* Dice of each class or region as dice:NAME, NaN where neither has a voxel, and as dice their mean without the NaN ones;
+ * as coded: dice alone.  Becomes scores of the frame. */
+void dice_end(struct dice *d, struct frame *f);
+void dice_free(struct dice *d);              /* after each case, also one that failed */
+#endif
