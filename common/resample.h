@@ -11,12 +11,13 @@ int resample_separate_axis(const struct resampler *r, const double spacing[3], c
 
 /* One fp32 volume per channel: in [channels][in_shape], out [channels][out_shape]; not overlapping.
  * Equal shapes: a bit-exact copy.  spacing belongs to in, new_spacing to out.
- * half_out: round results to half precision (the default resampler applied to half logits, contract 5.7). */
-void resample_float(float *out, const int64_t out_shape[3], const float *in, const int64_t in_shape[3], int64_t channels,
+ * half_out: round results to half precision (the default resampler applied to half logits, contract 5.7).
+ * fail()s XDATA when it needs more than memory_limit at once. */
+bool resample_float(float *out, const int64_t out_shape[3], const float *in, const int64_t in_shape[3], int64_t channels,
                     const struct resampler *r, const double spacing[3], const double new_spacing[3], bool half_out);
 /* A segmentation (values may be -1): contract 2.5 "Seg resize". */
 void resample_seg(int16_t *out, const int64_t out_shape[3], const int16_t *in, const int64_t in_shape[3],
                   const struct resampler *r, const double spacing[3], const double new_spacing[3]);
-/* Contract 2.3: round-half-even(spacing / target * length) per axis. */
+/* Contract 2.3: round-half-even(spacing / target * length) per axis; -1 for what is no length. */
 void resample_shape(int64_t out[3], const int64_t shape[3], const double spacing[3], const double target[3]);
 #endif

@@ -1,0 +1,118 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "common/opt.h"
+#include "common/preprocess.h"
+#include "common/resample.h"
+
+static size_t voxels_of(const int64_t s[3]) { return (size_t)s[0] * (size_t)s[1] * (size_t)s[2]; }
+
+/* The crop box on the image's own axes. */
+struct box { int64_t lo[3], hi[3]; };
+
+static struct box box_in_file(const struct grids *g)
+{
+	struct box b;
+
+	for (int i = 0; i < 3; i++) {
+		b.lo[g->transpose_forward[i]] = g->crop_lo[i];
+		b.hi[g->transpose_forward[i]] = g->crop_hi[i];
+	}
+	return b;
+}
+
+/* One channel [after_crop] to its place in the image's grid [original]. */
+static void place(float *out, const float *in, const struct grids *g)
+{
+	const int64_t own[3] = { g->original[1] * g->original[2], g->original[2], 1 }, *lo = g->crop_lo, *n = g->after_crop;
+	const int64_t stride[3] = { own[g->transpose_forward[0]], own[g->transpose_forward[1]], own[g->transpose_forward[2]] };
+
+	for (int64_t i = 0; i < n[0]; i++)
+		for (int64_t j = 0; j < n[1]; j++) {
+			float *to = out + (lo[0] + i) * stride[0] + (lo[1] + j) * stride[1] + lo[2] * stride[2];
+			for (int64_t k = 0; k < n[2]; k++)
+				to[k * stride[2]] = *in++;
+		}
+}
+
+/* p: [channels] rows of n values, `step` apart: logits become probabilities, as torch.softmax does it in single precision.
+ * work: [2][n]. */
+static void softmax(float *p, size_t step, int64_t channels, size_t n, float *work)
+{
+	float *max = work, *sum = work + n;
+
+	for (size_t i = 0; i < n; i++) {
+		max[i] = p[i];
+		sum[i] = 0;
+	}
+	for (int64_t c = 1; c < channels; c++)
+		for (size_t i = 0; i < n; i++)
+			max[i] = p[(size_t)c * step + i] > max[i] ? p[(size_t)c * step + i] : max[i];
+	for (int64_t c = 0; c < channels; c++)
+		for (size_t i = 0; i < n; i++)
+			sum[i] += p[(size_t)c * step + i] = expf(p[(size_t)c * step + i] - max[i]);
+	for (int64_t c = 0; c < channels; c++)
+		for (size_t i = 0; i < n; i++)
+			p[(size_t)c * step + i] /= sum[i];
+}
+
+static void sigmoid(float *p, size_t step, int64_t channels, size_t n)
+{
+	for (int64_t c = 0; c < channels; c++)
+		for (size_t i = 0; i < n; i++)
+			p[(size_t)c * step + i] = 1 / (1 + expf(-p[(size_t)c * step + i]));
+}
+
+static void activate(float *out, int64_t channels, const struct grids *g, bool regions)
+{
+	struct box b = box_in_file(g);
+	size_t step = voxels_of(g->original), n = (size_t)(b.hi[2] - b.lo[2]);
+	float *work = xmalloc(n, 2 * sizeof *work);
+
+	for (int64_t z = b.lo[0]; z < b.hi[0]; z++)
+		for (int64_t y = b.lo[1]; y < b.hi[1]; y++) {
+			float *row = out + (z * g->original[1] + y) * g->original[2] + b.lo[2];
+			if (regions)
+				sigmoid(row, step, channels, n);
+			else
+				softmax(row, step, channels, n, work);
+		}
+	free(work);
+}
+
+bool restore(float **out, const float *logits, int64_t channels, const struct grids *g, const struct plan *p,
+             const struct labels *labels, bool parity, bool logits_only)
+{
+	size_t bytes, n = voxels_of(g->original), inside = voxels_of(g->after_crop);
+	bool ok = true;
+	float *channel;
+
+	if (channels != labels->n_outputs)
+		return fail(XDATA, "the network has %lld outputs, the labels stand for %d", (long long)channels, labels->n_outputs);
+	if (p->probabilities.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
+		return fail(XDATA, "the plan resamples images but not probabilities (no_resampling_hack)");
+	if (!size_of_block(&bytes, DT_F4, channels, g->original[0], g->original[1], g->original[2]) || bytes > memory_limit)
+		return fail(XDATA, "its probabilities need more than the limit of %zu MiB (--memory raises it)", memory_limit >> 20);
+	*out = xaligned(bytes, 1);
+	channel = xaligned(inside, sizeof *channel);
+	if (inside < n) {
+		memset(*out, 0, bytes);
+		for (size_t i = 0; !labels->has_regions && !logits_only && i < n; i++)
+			(*out)[i] = 1;          /* outside the crop all is background */
+	}
+	for (int64_t c = 0; c < channels && ok; c++) {
+		ok = resample_float(channel, g->after_crop, logits + (size_t)c * voxels_of(g->network), g->network, 1, &p->probabilities,
+		                    g->network_spacing, g->spacing, parity);
+		if (ok)
+			place(*out + (size_t)c * n, channel, g);
+	}
+	free(channel);
+	if (ok && !logits_only)
+		activate(*out, channels, g, labels->has_regions);
+	if (!ok) {
+		free(*out);
+		*out = NULL;
+	}
+	return ok;
+}
