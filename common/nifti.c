@@ -9,11 +9,9 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "common/die.h"
-#include "common/image.h"
 #include "common/io.h"
+#include "common/nifti.h"
 #include "common/opt.h"
-#include <nifti/nifti1.h>       /* after dtype.h: it has a macro DT_NONE (0, as there) */
-#include <nifti/nifti2.h>
 
 _Static_assert(sizeof(struct nifti_1_header) == 348 && sizeof(struct nifti_2_header) == 540, "headers are used as they are in files");
 
@@ -37,7 +35,7 @@ static void swap(unsigned char *p, int width, size_t count)
 		}
 }
 
-/* NIfTI-1 as NIfTI-2: what decides grid, type and geometry.  Every float is a double, so narrow() gives the same bits back. */
+/* NIfTI-1 as NIfTI-2: what decides grid, type and geometry.  Every float is a double, so nifti_narrow() gives the same bits back. */
 static void widen(struct nifti_2_header *to, const struct nifti_1_header *h)
 {
 	*to = (struct nifti_2_header){ .sizeof_hdr = 540, .datatype = h->datatype, .vox_offset = h->vox_offset >= 348 && h->vox_offset < 0x1p62f ? (int64_t)h->vox_offset : 0,
@@ -55,7 +53,7 @@ static void widen(struct nifti_2_header *to, const struct nifti_1_header *h)
 	}
 }
 
-static void narrow(struct nifti_1_header *to, const struct nifti_2_header *h)
+void nifti_narrow(struct nifti_1_header *to, const struct nifti_2_header *h)
 {
 	*to = (struct nifti_1_header){ .sizeof_hdr = 348, .regular = 'r', .datatype = h->datatype, .bitpix = h->bitpix, .vox_offset = 352,
 		.scl_slope = 1, .qform_code = (short)h->qform_code, .sform_code = (short)h->sform_code,
@@ -102,7 +100,7 @@ static enum dtype voxel_type(int code)
 	}
 }
 
-static double units_in_mm(const struct nifti_2_header *h)
+double nifti_unit_mm(const struct nifti_2_header *h)
 {
 	switch (XYZT_TO_SPACE(h->xyzt_units)) {
 	case NIFTI_UNITS_METER: return 1e3;
@@ -111,10 +109,9 @@ static double units_in_mm(const struct nifti_2_header *h)
 	}
 }
 
-/* Length of a voxel along axis 0 (x), 1 or 2 in mm: absolute, and 1 where the file has none (as libnifti and ITK do). */
-static double spacing_of(const struct nifti_2_header *h, int axis)
+double nifti_spacing(const struct nifti_2_header *h, int axis)
 {
-	double s = fabs(h->pixdim[axis + 1]) * units_in_mm(h);
+	double s = fabs(h->pixdim[axis + 1]) * nifti_unit_mm(h);
 
 	return s > 0 && isfinite(s) ? s : 1;
 }
@@ -151,7 +148,7 @@ static bool grid(struct image *im, const struct nifti_2_header *h, const char *p
 	im->channels = 1;
 	for (int i = 0; i < 3; i++) {
 		im->shape[2 - i] = i < dims ? h->dim[i + 1] : 1;
-		im->spacing_mm[2 - i] = spacing_of(h, i);
+		im->spacing_mm[2 - i] = nifti_spacing(h, i);
 	}
 	if (dims == 2)                                  /* contract 1.4: SimpleITKIO's stand-in for a 2D file */
 		im->spacing_mm[0] = 999 * fmax(im->spacing_mm[1], im->spacing_mm[2]);
@@ -243,7 +240,7 @@ static bool voxels(struct image *im, gzFile in, const struct nifti_2_header *h, 
 }
 
 /* The header, in this machine's byte order; *n is its length. */
-static bool header(unsigned char raw[540], size_t *n, bool *swapped, gzFile in, const char *path)
+static bool read_header(unsigned char raw[540], size_t *n, bool *swapped, gzFile in, const char *path)
 {
 	int32_t length;
 
@@ -273,7 +270,7 @@ static bool read_open(struct image *im, gzFile in, uint64_t file_bytes, unsigned
 	bool swapped, ok;
 	char *chunk;
 
-	if (!header(raw, n, &swapped, in, path))
+	if (!read_header(raw, n, &swapped, in, path))
 		return false;
 	parse(&h, raw, *n);
 	if (voxel_type(h.datatype) == DT_NONE)
@@ -291,6 +288,16 @@ static bool read_open(struct image *im, gzFile in, uint64_t file_bytes, unsigned
 		     (gzdirect(in) || drain(in, chunk, (size_t)CHUNK * 8, path));
 	free(chunk);
 	return ok;
+}
+
+msgpack_object nifti_geometry(msgpack_zone *zone, const void *header, size_t n, const char *ending)
+{
+	msgpack_object g = mpk_map();
+
+	mpk_put(zone, &g, "format", mpk_str(zone, "nifti"));
+	mpk_put(zone, &g, "ending", mpk_str(zone, ending));
+	mpk_put(zone, &g, "header", mpk_bin(zone, header, n));
+	return g;
 }
 
 bool nifti_read(struct image *im, msgpack_zone *zone, const char *path)
@@ -315,15 +322,11 @@ bool nifti_read(struct image *im, msgpack_zone *zone, const char *path)
 		image_free(im);
 		return false;
 	}
-	im->geometry = mpk_map();
-	mpk_put(zone, &im->geometry, "format", mpk_str(zone, "nifti"));
-	mpk_put(zone, &im->geometry, "ending", mpk_str(zone, plain ? ".nii" : ".nii.gz"));
-	mpk_put(zone, &im->geometry, "header", mpk_bin(zone, raw, n));
+	im->geometry = nifti_geometry(zone, raw, n, plain ? ".nii" : ".nii.gz");
 	return true;
 }
 
-/* The header of the frame's source, if it has one that is of the frame's grid; *n is its length. */
-static bool source_header_of(struct nifti_2_header *h, size_t *n, const struct frame *f)
+bool nifti_source_header(struct nifti_2_header *h, size_t *n, const struct frame *f)
 {
 	const msgpack_object *o = mpk_get(mpk_get_map(&f->header, "geometry"), "header");
 
@@ -346,7 +349,7 @@ static void new_header(struct nifti_2_header *h, size_t *n, const struct frame *
 	bool picture = !strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png"), flat = picture;
 
 	*h = (struct nifti_2_header){ .sizeof_hdr = 540, .magic = "n+2\0\r\n\032\n", .vox_offset = 544, .scl_slope = 1 };
-	if (source_header_of(&s, n, f)) {
+	if (nifti_source_header(&s, n, f)) {
 		flat = s.dim[0] == 2;
 		memcpy(h->pixdim, s.pixdim, sizeof h->pixdim);
 		memcpy(&h->qform_code, &s.qform_code, 400 + 96 - 344);   /* both codes, the quaternion and the matrix */
@@ -377,7 +380,7 @@ bool nifti_write(const char *path, const struct frame *f, const void *data, enum
 	new_header(&h, &n, f);
 	h.datatype = type == DT_U1 ? NIFTI_TYPE_UINT8 : type == DT_U2 ? NIFTI_TYPE_UINT16 : NIFTI_TYPE_FLOAT32;
 	h.bitpix = (int16_t)(8 * dtype_size(type));
-	narrow(&one, &h);
+	nifti_narrow(&one, &h);
 	memcpy(head, n == 348 ? (void *)&one : (void *)&h, n);   /* four zero bytes follow: no extensions */
 	if (!outfile_open(&out, path))
 		return false;
@@ -400,33 +403,4 @@ bool nifti_write(const char *path, const struct frame *f, const void *data, enum
 		return false;
 	}
 	return outfile_commit(&out);
-}
-
-void nifti_affine(double a[3][4], const struct frame *f)
-{
-	struct nifti_2_header h;
-	size_t n;
-
-	memset(a, 0, sizeof(double[3][4]));
-	if (!source_header_of(&h, &n, f) || (h.sform_code <= 0 && h.qform_code <= 0)) {
-		a[0][0] = -f->spacing_mm[2];            /* ITK's identity, in RAS */
-		a[1][1] = -f->spacing_mm[1];
-		a[2][2] = f->spacing_mm[0];
-	} else if (h.sform_code > 0) {
-		memcpy(a[0], h.srow_x, sizeof a[0]);
-		memcpy(a[1], h.srow_y, sizeof a[1]);
-		memcpy(a[2], h.srow_z, sizeof a[2]);
-	} else {                                        /* nifti1.h, "METHOD 2" */
-		double b = h.quatern_b, c = h.quatern_c, d = h.quatern_d, w = sqrt(fmax(0, 1 - b * b - c * c - d * d));
-		double s[3] = { spacing_of(&h, 0) , spacing_of(&h, 1), spacing_of(&h, 2) * (h.pixdim[0] < 0 ? -1 : 1) };
-		double r[3][3] = { { w * w + b * b - c * c - d * d, 2 * (b * c - w * d), 2 * (b * d + w * c) },
-		                   { 2 * (b * c + w * d), w * w + c * c - b * b - d * d, 2 * (c * d - w * b) },
-		                   { 2 * (b * d - w * c), 2 * (c * d + w * b), w * w + d * d - b * b - c * c } };
-		double offset[3] = { h.qoffset_x, h.qoffset_y, h.qoffset_z };
-		for (int i = 0; i < 3; i++) {
-			for (int j = 0; j < 3; j++)
-				a[i][j] = r[i][j] * s[j];
-			a[i][3] = offset[i];
-		}
-	}
 }

@@ -10,6 +10,7 @@
 #include "common/npz.h"
 #include "common/opt.h"
 #include "common/plans.h"
+#include "common/properties.h"
 #include "filters/decode/probs.h"
 
 static const char *const arrays[] = { "probabilities", "softmax", NULL };   /* nnU-Net v2; v1 */
@@ -157,32 +158,67 @@ static bool read_npz(struct npy *a, const char *path)
 	return false;
 }
 
-/* Grid and geometry from the case's label file, beside any of its .npz files; without one, an unknown spacing (1 mm; for
- * pictures 999, 1, 1 as NaturalImage2DIO has it). */
-static bool put_geometry(struct frame *f, const struct folders *all, const int64_t shape[3], double spacing_mm[3])
+/* The first of FOLDER/CASE<ending> that exists, malloc'ed, or NULL. */
+static char *beside(const struct folders *all, const char *name, const char *ending)
+{
+	for (int i = 0; i < all->n; i++) {
+		char *path = xasprintf("%s/%s%s", all->f[i].path, name, ending);
+		if (!access(path, F_OK))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static bool from_label_file(struct frame *f, const char *path, const int64_t shape[3], double spacing_mm[3])
 {
 	struct image im;
-	char *path = NULL;
 	bool ok = true;
 
-	spacing_mm[0] = shape[0] == 1 ? 999 : 1;
-	spacing_mm[1] = spacing_mm[2] = 1;
-	for (int i = 0; i < all->n && !path; i++)
-		path = label_file(all->f[i].path, f->name);
-	if (!path) {
-		say("%s: no folder holds a label file of this case; its voxel spacing is not known", f->name);
-		return true;
-	}
-	if (!image_read(&im, f->zone, path)) {
-		free(path);
+	if (!image_read(&im, f->zone, path))
 		return false;
-	}
 	if (memcmp(im.shape, shape, sizeof im.shape))
 		ok = fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), the probabilities have %lld x %lld x %lld", path,
 		          (long long)im.shape[2], (long long)im.shape[1], (long long)im.shape[0], (long long)shape[2], (long long)shape[1], (long long)shape[0]);
 	memcpy(spacing_mm, im.spacing_mm, sizeof im.spacing_mm);
 	frame_put(f, "geometry", im.geometry);
 	image_free(&im);
+	return ok;
+}
+
+static bool from_properties(struct frame *f, const char *path, const int64_t shape[3], double spacing_mm[3])
+{
+	struct properties p;
+
+	if (!pkl_properties(&p, path))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		if (!(p.spacing[i] > 0) || !isfinite(p.spacing[i]))
+			return fail(XDATA, "%s: a spacing is not positive", path);
+		spacing_mm[i] = p.spacing[i];
+	}
+	frame_put(f, "geometry", properties_geometry(f->zone, &p, shape));
+	return true;
+}
+
+/* Spacing and geometry: from the case's label file beside any of its .npz files, else from its .pkl; without either an unknown
+ * spacing (1 mm; one plane is taken for a picture, 999, 1, 1 as NaturalImage2DIO has it). */
+static bool put_geometry(struct frame *f, const struct folders *all, const int64_t shape[3], double spacing_mm[3])
+{
+	char *path = NULL;
+	bool ok = true;
+
+	spacing_mm[0] = shape[0] == 1 ? 999 : 1;
+	spacing_mm[1] = spacing_mm[2] = 1;
+	for (const char *const *e = image_endings; *e && !path; e++)
+		path = beside(all, f->name, *e);
+	if (path) {
+		ok = from_label_file(f, path, shape, spacing_mm);
+	} else if ((path = beside(all, f->name, ".pkl"))) {
+		ok = from_properties(f, path, shape, spacing_mm);
+	} else {
+		say("%s: no folder holds a label file or .pkl of this case; its voxel spacing is not known", f->name);
+	}
 	free(path);
 	return ok;
 }
@@ -214,10 +250,10 @@ static bool read_member(struct npy *a, const struct folders *all, int index, con
 	bool ok = read_npz(a, path);
 
 	if (ok && index && memcmp(a->dim, first->dim, 4 * sizeof *a->dim)) {
-		npy_free(a);
 		ok = fail(XDATA, "%s has the shape %lld x %lld x %lld x %lld, that of %s is %lld x %lld x %lld x %lld", path,
 		          (long long)a->dim[0], (long long)a->dim[1], (long long)a->dim[2], (long long)a->dim[3], all->f[0].name,
 		          (long long)first->dim[0], (long long)first->dim[1], (long long)first->dim[2], (long long)first->dim[3]);
+		npy_free(a);
 	}
 	free(path);
 	return ok;

@@ -1,4 +1,4 @@
-/* encode: write layers into files. */
+/* encode: write layers into PNG, NIfTI and npz files. */
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 	struct sink *out;
 	bool failed = false;
 
-	opt_parse(&argc, &argv, opts, "", "write layers into files");
+	opt_parse(&argc, &argv, opts, "", "write layers into PNG, NIfTI and npz files");
 	if (!folder)
 		opt_usage("-o FOLDER is missing");
 	in = source_open(NULL);

@@ -50,13 +50,23 @@ static void put_int(struct pickle *p, int64_t v)
 	put(p, &v, 8);
 }
 
-/* MARK ... TUPLE or LIST */
-static void put_reals(struct pickle *p, const double *v, int n, char end)
+static void begin_list(struct pickle *p) { put(p, "](", 2); }          /* EMPTY_LIST, MARK */
+static void end_list(struct pickle *p) { op(p, 'e'); }                  /* APPENDS */
+
+static void put_list(struct pickle *p, const double *v, int n)
+{
+	begin_list(p);
+	for (int i = 0; i < n; i++)
+		put_real(p, v[i]);
+	end_list(p);
+}
+
+static void put_tuple(struct pickle *p, const double *v, int n)
 {
 	op(p, '(');
 	for (int i = 0; i < n; i++)
 		put_real(p, v[i]);
-	op(p, end);
+	op(p, 't');
 }
 
 static void put_shape(struct pickle *p, const char *key, const int64_t shape[3])
@@ -86,11 +96,11 @@ static void put_sitk(struct pickle *p, const struct frame *f, double affine[3][4
 	op(p, '}');
 	op(p, '(');
 	put_text(p, "spacing");
-	put_reals(p, spacing, axes, 't');
+	put_tuple(p, spacing, axes);
 	put_text(p, "origin");
-	put_reals(p, origin, axes, 't');
+	put_tuple(p, origin, axes);
 	put_text(p, "direction");
-	put_reals(p, direction, axes * axes, 't');
+	put_tuple(p, direction, axes * axes);
 	op(p, 'u');
 }
 
@@ -103,10 +113,10 @@ static void put_nibabel(struct pickle *p, double affine[3][4])
 	op(p, '}');
 	op(p, '(');
 	put_text(p, "original_affine");
-	op(p, '(');
+	begin_list(p);
 	for (int i = 0; i < 4; i++)
-		put_reals(p, i < 3 ? affine[i] : last, 4, 'l');
-	op(p, 'l');
+		put_list(p, i < 3 ? affine[i] : last, 4);
+	end_list(p);
 	op(p, 'u');
 }
 
@@ -130,23 +140,25 @@ bool write_properties(const char *path, const struct frame *f)
 	double affine[3][4];
 	bool ok;
 
-	nifti_affine(affine, f);
 	put(&p, "\x80\x02}(", 4);                       /* PROTO 2, EMPTY_DICT, MARK */
-	put_sitk(&p, f, affine, f->shape[0] == 1 && f->spacing_mm[0] >= 999 * f->spacing_mm[2] ? 2 : 3);
-	put_nibabel(&p, affine);
+	if (strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png")) {
+		int axes = nifti_affine(affine, f);     /* a picture has none: NaturalImage2DIO keeps its spacing only */
+		put_sitk(&p, f, affine, axes);
+		put_nibabel(&p, affine);
+	}
 	put_text(&p, "spacing");
-	put_reals(&p, f->spacing_mm, 3, 'l');
+	put_list(&p, f->spacing_mm, 3);
 	put_shape(&p, "shape_before_cropping", f->shape);
 	put_shape(&p, "shape_after_cropping_and_before_resampling", f->shape);
 	put_text(&p, "bbox_used_for_cropping");
-	op(&p, '(');
+	begin_list(&p);
 	for (int i = 0; i < 3; i++) {
-		op(&p, '(');
+		begin_list(&p);
 		put_int(&p, 0);
 		put_int(&p, f->shape[i]);
-		op(&p, 'l');
+		end_list(&p);
 	}
-	op(&p, 'l');
+	end_list(&p);
 	put(&p, "u.", 2);                               /* SETITEMS, STOP */
 	ok = write_whole(path, p.bytes, p.n);
 	free(p.bytes);
