@@ -235,9 +235,10 @@ static bool counts_make_sense(const struct architecture *a)
 	if (a->dims != 2 && a->dims != 3)
 		return fail(XDATA, "a network of %d dimensions; 2 and 3 are possible", a->dims);
 	for (int s = 0; s < a->n_stages; s++)
-		if (a->features[s] < 1 || a->features[s] > 1 << 20 || a->n_conv_encoder[s] < 1 || (s < a->n_stages - 1 && a->n_conv_decoder[s] < 1) ||
-		    (a->class == UNET_RESENC && a->bottleneck_blocks && a->bottleneck_channels[s] < 1))
-			return fail(XDATA, "stage %d of the network has %d features and %d convolutions or blocks", s, a->features[s], a->n_conv_encoder[s]);
+		if (a->features[s] < 1 || a->features[s] > 1 << 20 || a->n_conv_encoder[s] < 1 ||
+		    (s < a->n_stages - 1 && a->n_conv_decoder[s] < 1) || (a->bottleneck_blocks && a->bottleneck_channels[s] < 1))
+			return fail(XDATA, "stage %d of the network has %d features and %d convolutions or blocks", s,
+			            a->features[s], a->n_conv_encoder[s]);
 	return true;
 }
 

@@ -1,0 +1,28 @@
+/* ensemble: the checkpoints of one run, all of one plan, with their weights in a backend. */
+#ifndef ENSEMBLE_H
+#define ENSEMBLE_H
+#include "common/frame.h"
+#include "filters/infer-checkpoint/backend.h"
+
+struct ensemble_options {
+	const char *model;       /* folder with plans.json and dataset.json; NULL: found from each checkpoint's path */
+	const char *device;      /* backend by name, or "auto" */
+	int threads;
+	bool mirror, parity, allow_equal;
+};
+
+struct ensemble {
+	struct plan plan;
+	struct dataset dataset;
+	struct network network;
+	const struct backend *backend;
+	void *b;
+	int n;
+	struct member *member;   /* what the stream says of each: name, fold, weights, index from 1, of */
+	char **path;             /* of the checkpoints, as given */
+};
+
+/* Reads and checks everything, and loads all weights.  fail()s XDATA (checkpoint, plan), XIO, XDEVICE. */
+bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensemble_options *o);
+void ensemble_close(struct ensemble *e);
+#endif

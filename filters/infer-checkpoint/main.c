@@ -1,0 +1,86 @@
+/* infer-checkpoint: predict class probabilities with the networks of nnU-Net checkpoints. */
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "common/opt.h"
+#include "common/parallel.h"
+#include "common/progress.h"
+#include "filters/infer-checkpoint/predict.h"
+
+static struct ensemble_options ensemble_options = { .device = "auto", .mirror = true };
+static struct predict_options predict_options = { .step = 0.5 };
+static bool no_mirroring;
+static const char *emit = "probs", *grid = "image";
+static const struct opt opts[] = {
+	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "folder of plans.json, dataset.json; else that above the checkpoint's fold"),
+	OPT_CHOICE('d', "device", &ensemble_options.device, "BACKEND", "auto|cpu|ref", "what computes"),
+	OPT_INT('j', "threads", &ensemble_options.threads, "N", 0, 1024, "threads; 0: one for each processor"),
+	OPT_DOUBLE(0, "step-size", &predict_options.step, "SHARE", 0.01, 1, "distance of neighbouring windows as a share of the patch"),
+	OPT_FLAG(0, "disable-tta", &no_mirroring, "do not average over mirrored images"),
+	OPT_FLAG(0, "parity", &ensemble_options.parity, "round sums to half precision as nnU-Net does"),
+	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits", "what to write"),
+	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),
+	OPT_FLAG(0, "allow-equal", &ensemble_options.allow_equal, "accept checkpoints with equal weights"),
+	OPT_KEEP_GOING,
+	OPT_PROGRESS,
+	OPT_END
+};
+
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+/* A name that comes twice would look like another member of the case downstream. */
+static bool seen_before(const char *name)
+{
+	static void *seen;
+	char *copy = xstrdup(name);
+	bool again = *(char **)tsearch(copy, &seen, by_name) != copy;
+
+	if (again)
+		free(copy);
+	return again;
+}
+
+static void one_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e)
+{
+	bool ok = true;
+
+	if (f->failed || !frame_layer(f, "image"))
+		sink_pass(out, in, f);
+	else if (seen_before(f->name))
+		ok = fail(XDATA, "a case of this name came before");
+	else
+		ok = predict_case(out, in, f, e, &predict_options);
+	if (!ok)
+		case_failed(out, in, f);
+	progress_step(f->name);
+}
+
+int main(int argc, char **argv)
+{
+	struct ensemble e;
+	struct frame f = {0};
+	struct source *in;
+	struct sink *out;
+
+	opt_parse(&argc, &argv, opts, "CHECKPOINT ...", "predict class probabilities with the networks of nnU-Net checkpoints");
+	if (!argc)
+		opt_usage("a checkpoint is missing");
+	if (!ensemble_options.threads)
+		ensemble_options.threads = parallel_cpus();
+	ensemble_options.mirror = !no_mirroring;
+	predict_options.parity = ensemble_options.parity;
+	predict_options.logits = !strcmp(emit, "logits");
+	predict_options.network_grid = !strcmp(grid, "network");
+	in = source_open(NULL);
+	if (!ensemble_open(&e, argv, argc, &ensemble_options))
+		die_failed();
+	out = sink_open(in);
+	progress_begin(source_cases(in));
+	while (source_next(in, &f))
+		one_case(out, in, &f, &e);
+	progress_end();
+	ensemble_close(&e);
+	frame_free(&f);
+	return filter_end(in, out);
+}

@@ -1,0 +1,17 @@
+/* predict: one case through every member: windows, way back to the image's grid, member layers. */
+#ifndef PREDICT_H
+#define PREDICT_H
+#include "filters/infer-checkpoint/ensemble.h"
+
+struct predict_options {
+	double step;             /* of the sliding window, as a share of the patch */
+	bool parity;
+	bool logits;             /* write logits instead of probabilities */
+	bool network_grid;       /* write on the network's grid instead of the image's */
+};
+
+/* Reads the case whose header is in f from `in` and writes its members to out: as layers of one frame where the grid has
+ * one plane, else as consecutive frames.  False after fail(); then it may be that some members have been written. */
+bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e,
+                  const struct predict_options *o);
+#endif
