@@ -45,7 +45,6 @@ struct backend {
 };
 
 extern const struct backend *const backends[];          /* those that were built, best first, NULL-terminated */
-extern const struct backend backend_ref;
 /* By name, or the best that works for "auto"; NULL after fail() XDEVICE naming the reasons. */
 const struct backend *backend_pick(const char *name);
 #endif

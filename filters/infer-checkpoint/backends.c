@@ -1,4 +1,5 @@
 /* The backends that this program was built with. */
+#include <stdio.h>
 #include <string.h>
 #include "common/die.h"
 #include "filters/infer-checkpoint/host.h"
@@ -10,8 +11,8 @@ static void *open_cpu(const struct network *n, const struct backend_options *o) 
 #define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
 	.windows = host_windows, .planes = host_planes, .end = host_end, .close = host_close, .forward = host_forward }
 
-const struct backend backend_ref = HOST_BACKEND("ref", always, open_ref);
-const struct backend backend_cpu = HOST_BACKEND("cpu", always, open_cpu);
+static const struct backend backend_ref = HOST_BACKEND("ref", always, open_ref);
+static const struct backend backend_cpu = HOST_BACKEND("cpu", always, open_cpu);
 
 const struct backend *const backends[] = { &backend_cpu, &backend_ref, NULL };        /* best first */
 

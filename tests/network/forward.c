@@ -14,7 +14,8 @@ static int compared, failures;
 static double worst[8];
 
 /* One patch through a backend; input [1, n_inputs, patch], logits [1, n_outputs, patch]. */
-static void compare(int which, const char *name, const struct network *n, const float *weights, const struct npy *input, const struct npy *logits)
+static void compare(int which, const char *name, const struct network *n, const float *weights, const struct npy *input,
+                    const struct npy *logits)
 {
 	struct backend_options o = { .threads = 2, .n_members = 1, .gaussian = true };
 	const struct backend *b = backends[which];
@@ -91,7 +92,8 @@ static void run_architecture(const char *shared, int i)
 
 static void run_model(const char *shared, const char *model, const char *configuration, const char *checkpoint)
 {
-	char *plans = xasprintf("%s/golden/models/%s/plans.json", shared, model), *folder = xasprintf("%s/golden/forward/%s", shared, model);
+	char *plans = xasprintf("%s/golden/models/%s/plans.json", shared, model);
+	char *folder = xasprintf("%s/golden/forward/%s", shared, model);
 	char *path = xasprintf("%s/golden/models/%s/%s", shared, model, checkpoint);
 	struct plan p;
 

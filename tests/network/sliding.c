@@ -1,5 +1,5 @@
-/* The sliding window of each backend, against sums written down plainly: windows, mirrors, weights, padding, planes that leave
- * early along any axis, half-precision rounding; and its bytes for any number of threads. */
+/* The sliding window of each backend, against sums written down plainly: windows, mirrors, weights, padding, planes that
+ * leave early along any axis, half-precision rounding; and its bytes for any number of threads. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,13 @@ static const struct architecture architecture = {
 static const int64_t patch[3] = { 3, 8, 6 };
 enum { VOXELS = 3 * 8 * 6 };
 
-struct setting { const struct backend *backend; const struct network *n; const float *weights, *image; int64_t shape[3]; bool parity; };
+struct setting {
+	const struct backend *backend;
+	const struct network *n;
+	const float *weights, *image;
+	int64_t shape[3];
+	bool parity;
+};
 
 static int64_t index_in(const int64_t shape[3], int64_t z, int64_t y, int64_t x) { return (z * shape[1] + y) * shape[2] + x; }
 
@@ -95,8 +101,10 @@ static void expected(float *out, const struct setting *s, const struct windows *
 /* The same through begin, windows, planes; planes leave as soon as they can.  Windows are sorted by their place on axis. */
 static bool slide(float *out, const struct setting *s, const struct windows *w, int axis, int threads)
 {
-	struct backend_options o = { .threads = threads, .n_members = 1, .gaussian = true, .parity = s->parity, .n_mirror = 3, .mirror_axis = { 0, 1, 2 } };
-	struct backend_case c = { .image = s->image, .shape = { s->shape[0], s->shape[1], s->shape[2] }, .axis = axis, .depth = patch[axis] };
+	struct backend_options o = { .threads = threads, .n_members = 1, .gaussian = true, .parity = s->parity,
+	                             .n_mirror = 3, .mirror_axis = { 0, 1, 2 } };
+	struct backend_case c = { .image = s->image, .shape = { s->shape[0], s->shape[1], s->shape[2] }, .axis = axis,
+	                          .depth = patch[axis] };
 	void *b = s->backend->open(s->n, &o);
 	int64_t lo = 0, count = s->shape[0] * s->shape[1] * s->shape[2], (*origin)[3] = xmalloc((size_t)w->n, sizeof *origin);
 	float *planes = xmalloc(2 * (size_t)count, sizeof *planes);
@@ -134,8 +142,8 @@ static bool slide(float *out, const struct setting *s, const struct windows *w, 
 static void one_shape(struct setting *s)
 {
 	size_t count = (size_t)(s->shape[0] * s->shape[1] * s->shape[2]);
-	float *want = xmalloc(2 * count, sizeof *want), *got = xmalloc(2 * count, sizeof *got), *again = xmalloc(2 * count, sizeof *again);
-	float off = 0;
+	float *want = xmalloc(2 * count, sizeof *want), *got = xmalloc(2 * count, sizeof *got);
+	float *again = xmalloc(2 * count, sizeof *again), off = 0;
 	struct windows w;
 
 	if (!windows_make(&w, s->shape, patch, 0.5, false))
@@ -148,7 +156,8 @@ static void one_shape(struct setting *s)
 			off = fmaxf(off, fabsf(got[i] - want[i]));
 		check(!memcmp(got, again, 2 * count * sizeof *got), "1 and 3 threads differ", s->backend->name);
 	}
-	check(s->parity ? !memcmp(want, got, 2 * count * sizeof *got) : off < 1e-5f, "the sums are not those of the contract", s->backend->name);
+	check(s->parity ? !memcmp(want, got, 2 * count * sizeof *got) : off < 1e-5f, "the sums are not those of the contract",
+	      s->backend->name);
 	windows_free(&w);
 	free(want);
 	free(got);
@@ -163,7 +172,8 @@ static void finite(struct setting *s, float *image)
 	if (!windows_make(&w, s->shape, patch, 0.5, false))
 		die_failed();
 	image[0] = NAN;
-	check(!slide(out, s, &w, 0, 2) && strstr(failed_text(), "window at z 0, y 0, x 0 "), "NaN in a window is not named", s->backend->name);
+	check(!slide(out, s, &w, 0, 2) && strstr(failed_text(), "window at z 0, y 0, x 0 "), "NaN in a window is not named",
+	      s->backend->name);
 	image[0] = kept;
 	windows_free(&w);
 	free(out);
@@ -178,15 +188,15 @@ static void positions(void)
 
 	if (!windows_make(&w, (int64_t[3]){ 110, 300, 3 }, tiles, 0.5, false))
 		die_failed();
-	check(w.n == 12 && w.origin[4][0] == 23 && w.origin[8][0] == 46 && w.origin[1][1] == 57 && w.origin[2][1] == 115 && w.origin[3][1] == 172 &&
-	      w.origin[0][2] == -1, "positions are not those of contract 5.3", "windows");
+	check(w.n == 12 && w.origin[4][0] == 23 && w.origin[8][0] == 46 && w.origin[1][1] == 57 && w.origin[2][1] == 115 &&
+	      w.origin[3][1] == 172 && w.origin[0][2] == -1, "positions are not those of contract 5.3", "windows");
 	windows_free(&w);
 	if (!windows_make(&w, (int64_t[3]){ 5, 64, 64 }, (int64_t[3]){ 1, 64, 64 }, 0.5, true))
 		die_failed();
 	check(w.n == 5 && w.origin[4][0] == 4, "slices are not done one by one", "windows");
 	windows_free(&w);
-	check(windows_mirrors(subset, (int[3]){ 0, 1, 2 }, 3) == 8 && subset[0] == 0 && subset[1] == 1 && subset[3] == 4 && subset[4] == 3 &&
-	      subset[5] == 5 && subset[6] == 6 && subset[7] == 7, "mirrors are out of order", "windows");
+	check(windows_mirrors(subset, (int[3]){ 0, 1, 2 }, 3) == 8 && subset[0] == 0 && subset[1] == 1 && subset[3] == 4 &&
+	      subset[4] == 3 && subset[5] == 5 && subset[6] == 6 && subset[7] == 7, "mirrors are out of order", "windows");
 	windows_weight(weight, (int64_t[3]){ 1, 64, 64 }, true);
 	float least = INFINITY;
 	for (int i = 0; i < 64 * 64; i++)
