@@ -6,8 +6,7 @@
 
 static enum exit_code code_of(int zip_error)
 {
-	return zip_error == ZIP_ER_OPEN || zip_error == ZIP_ER_READ || zip_error == ZIP_ER_SEEK || zip_error == ZIP_ER_MEMORY ||
-	       zip_error == ZIP_ER_NOENT ? XIO : XDATA;
+	return zip_error == ZIP_ER_OPEN || zip_error == ZIP_ER_NOENT || zip_error == ZIP_ER_READ || zip_error == ZIP_ER_MEMORY ? XIO : XDATA;
 }
 
 zip_t *archive_open(const char *path)
@@ -45,11 +44,11 @@ bool archive_read(zip_t *z, const char *path, int64_t i, size_t most, char **dat
 	while (got < (zip_int64_t)st.size && (r = zip_fread(f, buf + got, st.size - (zip_uint64_t)got)) > 0)
 		got += r;
 	/* The checksum is compared when the end is read.  torch can be told to leave it out: then it is 0. */
-	if (got == (zip_int64_t)st.size && (st.crc || !st.size))
-		r = zip_fread(f, &extra, 1);
-	if (got < (zip_int64_t)st.size || r < 0) {
+	if (got == (zip_int64_t)st.size)
+		r = st.crc || !st.size ? zip_fread(f, &extra, 1) : 0;
+	if (got < (zip_int64_t)st.size || r != 0) {
 		fail(code_of(zip_error_code_zip(zip_file_get_error(f))), "%s: %s: %s", path, name,
-		     r < 0 ? zip_file_strerror(f) : "shorter than the directory says");
+		     r < 0 ? zip_file_strerror(f) : r ? "longer than its directory says" : "shorter than its directory says");
 		zip_fclose(f);
 		free(buf);
 		return false;

@@ -69,8 +69,8 @@ static bool read_tensor(struct checkpoint_tensor *t, struct checkpoint_store *s,
 		if (__builtin_mul_overflow(t->dim[d] - 1, t->stride[d], &reach) || __builtin_add_overflow(last, reach, &last))
 			return fail(XDATA, "%s: the strides of tensor %s overflow", s->path, t->name);
 	if (t->offset < 0 || last >= s->storage[t->storage].n)
-		return fail(XDATA, "%s: tensor %s reaches to element %lld of a storage of %lld", s->path, t->name, (long long)last,
-		            (long long)s->storage[t->storage].n);
+		return fail(XDATA, "%s: tensor %s takes elements %lld to %lld of a storage of %lld", s->path, t->name,
+		            (long long)t->offset, (long long)last, (long long)s->storage[t->storage].n);
 	if (count > (size_t)s->storage[t->storage].n || count > memory_limit / sizeof(float))
 		return fail(XDATA, "%s: tensor %s has %zu elements, more than its storage or --memory allows", s->path, t->name, count);
 	if (!store_read(s, t->storage)) {

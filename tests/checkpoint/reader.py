@@ -30,7 +30,7 @@ class Tensor:
     def values(self):
         v = self.storage.values[self.offset:]
         step = v.itemsize
-        return np.lib.stride_tricks.as_strided(v, self.size, [s * step for s in self.stride]).astype("<f4")
+        return np.lib.stride_tricks.as_strided(v, self.size, [s * step * (d > 1) for d, s in zip(self.size, self.stride)]).astype("<f4")
 
 
 class Reader(pickle.Unpickler):
@@ -89,7 +89,7 @@ def main():
         init = root.get("init_args", {})
         mirror = root.get("inference_allowed_mirroring_axes")
         settings = [root.get("trainer_name"), init.get("configuration"), init.get("fold"),
-                    None if mirror is None else sorted(mirror)]
+                    None if mirror is None else sorted(int(a) for a in mirror)]
         out.write(json.dumps(settings).encode() + b"\n")
         for name, t in root.get("network_weights", root).items():
             out.write((" ".join([name] + [str(d) for d in t.size])).encode() + b"\n")
