@@ -134,7 +134,7 @@ void sink_volume(struct sink *s, struct frame *f)
 	if (!s)
 		return;
 	sink_begin(s, f);
-	while (!f->failed && frame_advance(f, &z, &y))
+	while (!f->failed && f->n_layers && frame_advance(f, &z, &y))
 		for (int i = 0; i < f->n_layers; i++) {
 			struct layer *l = f->layer[i];
 			size_t n = layer_bytes(f, l, f->dz, f->dy);
