@@ -20,7 +20,7 @@ static int planes;
 static const struct opt opts[] = {
 	OPT_FLAG('H', "header", &header, "print every key of the headers and closing maps as JSON, a line each"),
 	OPT_STRING('c', "case", &case_glob, "GLOB", "write a stream of the cases whose names match"),
-	OPT_STRING('l', "layer", &kinds, "KIND[,KIND]", "write a stream of the layers whose kind is listed (patterns allowed)"),
+	OPT_STRING('L', "layers", &kinds, "KINDS", "write a stream of the layers of these kinds, separated by commas (patterns allowed)"),
 	OPT_INT('s', "slab", &planes, "PLANES", 1, 1 << 30, "write a stream with that many planes a slab"),
 	OPT_STRING('d', "diff", &other, "FILE", "compare with the stream in FILE: exit 0 if equal, 1 with the differences"),
 	OPT_DOUBLE('t', "tolerance", &tolerance, "NUMBER", 0, DBL_MAX, "with -d: numbers a and b are equal if |a-b| <= NUMBER max(1, |a|)"),
@@ -99,11 +99,16 @@ static void put_sums(const struct frame *f, const struct sums *s, enum dtype t)
 		printf("\t%.7g\t%.7g\t%.7g\t%08lx", s->min, sum / ((double)voxels * (double)s->channels), s->max, crc);
 }
 
-static void put_closing(const struct frame *f)
+/* The case's scores and flags, in the line of its first layer. */
+static void put_closing(const struct frame *f, bool first)
 {
 	const msgpack_object *scores = mpk_get_map(&f->closing, "scores"), *flags = mpk_get_array(&f->closing, "flags");
 	double v;
 
+	if (!first) {
+		puts("\t-\t-");
+		return;
+	}
 	putchar('\t');
 	for (uint32_t i = 0; scores && i < scores->via.map.size; i++) {
 		const char *name = mpk_as_str(&scores->via.map.ptr[i].key);
@@ -157,14 +162,14 @@ static void list_frame(struct source *in, struct frame *f)
 			putchar('-');
 		}
 		put_sums(f, &s[i], l->type);
-		put_closing(f);
+		put_closing(f, i == 0);
 		free(s[i].sum);
 		free(s[i].crc);
 	}
 	if (f->n_layers == 0) {
 		put_text(f->name);
 		printf("\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-");
-		put_closing(f);
+		put_closing(f, true);
 	}
 	free(s);
 }

@@ -1,0 +1,126 @@
+#include <stdio.h>
+#include "common/image.h"
+#include "filters/render/colour.h"
+#include "filters/render/draw.h"
+#include "filters/render/layout.h"
+
+enum { MARGIN = 14, GAP = 18, NARROWEST = 420, TITLE = 3, TEXT = 2, LINE = TEXT * (GLYPH_H + 2), BAND = 3, SWATCH = 14 };
+static const uint32_t paper = 0xffffff, ink = 0x1a1a1a, faint = 0x5a5a5a, empty = 0x303030, reference_colour = 0xffffff, frame_colour = 0xb0b0b0;
+
+/* Image and, over a darker one, the contours; without an image on plain grey. */
+static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
+{
+	if (s->image)
+		draw_image(c, x, y, v, s->image, s->channels, s->reference ? 0.75 : 0.9);
+	else
+		canvas_fill(c, x, y, v->w, v->h, empty);
+	draw_contours(c, x, y, v, s->label, s->value, s->n_classes, BAND);
+	if (s->reference)
+		draw_borders(c, x, y, v, s->reference, reference_colour);
+}
+
+/* The map, and where the segmentation is. */
+static void put_map(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
+{
+	draw_map(c, x, y, v, s->map, s->map_max);
+	draw_borders(c, x, y, v, s->label, frame_colour);
+}
+
+/* A square of a colour and a word, from *x on; a new line where the width is used up. */
+static void put_key(struct canvas *c, int *x, int *y, int left, int right, uint32_t colour, const char *word)
+{
+	int w = SWATCH + 6 + text_width(word, TEXT) + 16;
+
+	if (*x > left && *x + w - 16 > right) {
+		*x = left;
+		*y += LINE;
+	}
+	canvas_fill(c, *x, *y, SWATCH, SWATCH, faint);
+	canvas_fill(c, *x + 1, *y + 1, SWATCH - 2, SWATCH - 2, colour);
+	canvas_text(c, *x + SWATCH + 6, *y, TEXT, ink, right - *x - SWATCH - 6, word);
+	*x += w;
+}
+
+/* Names and colours of the classes within a width; returns the height they take.  Measures only when c is NULL. */
+static int put_legend(struct canvas *c, int x, int y, int w, const struct scene *s)
+{
+	struct canvas nothing = {0};
+	int at_x = x, at_y = y;
+
+	for (int i = 0; i < s->n_classes; i++)
+		put_key(c ? c : &nothing, &at_x, &at_y, x, x + w, class_colour(i), s->class_name[i]);
+	if (s->reference)
+		put_key(c ? c : &nothing, &at_x, &at_y, x, x + w, reference_colour, "reference");
+	return at_y - y + LINE;
+}
+
+/* Name and figures above everything; returns the y below them.  Beside each other where there is room. */
+static int put_title(struct canvas *c, int w, const struct scene *s)
+{
+	struct canvas nothing = {0};
+	char plane[64] = "";
+	int name_w = text_width(s->name, TITLE), y = MARGIN, right, rest;
+
+	if (s->shape[0] > 1)
+		snprintf(plane, sizeof plane, "slice %lld of %lld%s", (long long)s->z + 1, (long long)s->shape[0], *s->figures ? ", " : "");
+	rest = text_width(plane, TEXT) + (*plane ? TEXT : 0) + text_width(s->figures, TEXT);
+	c = c ? c : &nothing;
+	canvas_text(c, MARGIN, y, TITLE, ink, w, s->name);
+	right = MARGIN + w - rest;
+	if (rest && name_w + GAP + rest > w) {
+		y += TITLE * GLYPH_H + 4;
+		right = MARGIN;
+	}
+	right += canvas_text(c, right, y + 5, TEXT, faint, w, plane);
+	canvas_text(c, right, y + 5, TEXT, faint, MARGIN + w - right, s->figures);
+	return y + TITLE * GLYPH_H + 8;
+}
+
+static bool finish(struct canvas *c, const char *path)
+{
+	bool ok = png_write(path, c->px, c->w, c->h, 3, 8);
+
+	canvas_free(c);
+	return ok;
+}
+
+bool write_overlay(const char *path, const struct scene *s)
+{
+	struct view v = view_of(s->shape, s->spacing_mm);
+	int w = v.w < NARROWEST ? NARROWEST : v.w, top = put_title(NULL, w, s), legend = put_legend(NULL, MARGIN, 0, w, s);
+	struct canvas c;
+
+	canvas_make(&c, w + 2 * MARGIN, top + v.h + GAP / 2 + legend + MARGIN / 2, paper);
+	put_title(&c, w, s);
+	put_segmentation(&c, MARGIN + (w - v.w) / 2, top, &v, s);
+	put_legend(&c, MARGIN, top + v.h + GAP / 2, w, s);
+	return finish(&c, path);
+}
+
+bool write_panel(const char *path, const struct scene *s)
+{
+	enum { SCALE = 110 };
+	struct view v = view_of(s->shape, s->spacing_mm);
+	int cell = v.w < NARROWEST / 2 ? NARROWEST / 2 : v.w, columns = 1 + (s->image != NULL) + (s->map != NULL);
+	int w = columns * cell + (columns - 1) * GAP + (s->map ? SCALE : 0), caption = put_title(NULL, w, s), top = caption + LINE;
+	int x = MARGIN, legend = put_legend(NULL, MARGIN, 0, s->map ? w - SCALE : w, s);
+	struct canvas c;
+
+	canvas_make(&c, w + 2 * MARGIN, top + v.h + GAP / 2 + legend + MARGIN / 2, paper);
+	put_title(&c, w, s);
+	if (s->image) {
+		canvas_text(&c, x, caption, TEXT, ink, cell, "image");
+		draw_image(&c, x, top, &v, s->image, s->channels, 1);
+		x += cell + GAP;
+	}
+	canvas_text(&c, x, caption, TEXT, ink, cell, s->reference ? "segmentation and reference" : "segmentation");
+	put_segmentation(&c, x, top, &v, s);
+	put_legend(&c, x, top + v.h + GAP / 2, s->map ? w - SCALE + MARGIN - x : w + MARGIN - x, s);
+	x += cell + GAP;
+	if (s->map) {
+		canvas_text(&c, x, caption, TEXT, ink, cell + SCALE, s->map_title);
+		put_map(&c, x, top, &v, s);
+		draw_scale(&c, x + v.w + 10, top, v.h, s->map_max);
+	}
+	return finish(&c, path);
+}
