@@ -25,6 +25,7 @@ libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -lmsgpackc -lz -lm
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
 LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
+SCRIPTS := qualm uncertainty
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4) and picked at run time.
@@ -39,7 +40,7 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.isa.c,$(1))) $(foreach i,$(
 INFER   := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c)))
 
 ## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
-all: $(FILTERS:%=$(B)/bin/%) $(B)/bin/qualm
+all: $(FILTERS:%=$(B)/bin/%) $(SCRIPTS:%=$(B)/bin/%)
 
 $(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
 	@mkdir -p $(@D)
@@ -52,7 +53,7 @@ $(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(B)/libcommon.a
 endef
 $(foreach f,$(LARGE),$(eval $(call large,$(f))))
 
-$(B)/bin/qualm: scripts/qualm
+$(SCRIPTS:%=$(B)/bin/%): $(B)/bin/%: scripts/%
 	@mkdir -p $(@D)
 	cp $< $@
 
@@ -86,6 +87,29 @@ check: all tests
 ## check-asan: the same tests with address and undefined-behaviour sanitizers
 check-asan:
 	$(MAKE) FLAVOR=asan check
+## lint: pages, scripts, includes, first lines, paths: whatever can be told without running
+lint:
+	@scripts/lint
+## demo: scores, maps, overlays and a plot of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
+demo: all
+	@scripts/demo --built $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
+## bench: speed and memory as TSV (DATA=FOLDER MODEL=FOLDER: of another job than the built-in example)
+bench: all tests
+	@scripts/bench $(B) $(if $(DATA),'$(DATA)' '$(MODEL)')
+## install: programs, pages and scripts under PREFIX (/usr/local), staged under DESTDIR
+libexec := $(PREFIX)/libexec/qualm
+man     := $(PREFIX)/share/man
+install: all
+	install -d '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/qualm'
+	install -m 755 $(FILTERS:%=$(B)/bin/%) $(B)/bin/uncertainty '$(DESTDIR)$(libexec)'
+	sed 's|@EXEC_PATH@|$(libexec)|; s|@MAN_PATH@|$(man)|' scripts/qualm > '$(DESTDIR)$(PREFIX)/bin/qualm'
+	chmod 755 '$(DESTDIR)$(PREFIX)/bin/qualm'
+	install -m 644 scripts/experiment.mk '$(DESTDIR)$(PREFIX)/share/qualm'
+	scripts/install-man man '$(DESTDIR)$(man)'
+## uninstall: remove what install put there
+uninstall:
+	rm -rf '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/share/qualm' '$(DESTDIR)$(PREFIX)/bin/qualm'
+	rm -f '$(DESTDIR)$(man)'/man[1-9]/qualm.1 '$(DESTDIR)$(man)'/man[1-9]/qualm-*.[1-9]
 ## clean: remove build/
 clean:
 	rm -rf build
@@ -93,4 +117,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all tests check check-asan clean help FORCE
+.PHONY: all tests check check-asan lint demo bench install uninstall clean help FORCE
