@@ -1,0 +1,18 @@
+# Every command in the EXAMPLES of every page works as it stands there, in a folder of real files.
+mkdir scratch
+(cd scratch && make-scratch)
+failed=0 n=0
+for page in "$TOP"/man/*.[1-9]; do
+	name=$(basename "$page")
+	page-examples "$page" > examples
+	case $name in *.1) [ -s examples ] || { echo "$name has no example"; failed=1; } ;; esac
+	[ -s examples ] || continue
+	rm -rf here
+	cp -r scratch here              # each page begins afresh; its examples may build on each other
+	while IFS= read -r command; do
+		n=$((n + 1))
+		(cd here && sh -euc "$command") > log 2>&1 < /dev/null || { echo "$name: status $?: $command"; tail -n 3 log; failed=1; }
+	done < examples
+done
+echo "note: $n examples run"
+[ "$n" -gt 0 ] && [ "$failed" -eq 0 ]
