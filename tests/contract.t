@@ -13,10 +13,10 @@ average-probs     members         -                                     stream
 segment           mean            -                                     stream
 entropy           mean            -                                     stream
 contour-norm      entropy         -                                     stream
-score             normed          -r+labelsTs+-o+scores.out+-p          stream
+score             normed          -r+labelsTs+-o+scores.out+-p          sink
 score             normed          -r+labelsTs                           text
-encode            labels          -o+out.d+-p                             sink
-render            entropy         -i+imagesTs+-o+out.d+-p                 sink
+encode            labels          -o+out.d+-p                            sink
+render            entropy         -i+imagesTs+-o+out.d+-p                sink
 frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text
