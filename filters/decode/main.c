@@ -21,7 +21,7 @@ static const struct opt opts[] = {
 	OPT_END
 };
 
-/* The paths on standard input, one a line; *n of them. */
+/* The paths on standard input, one a line; *n of them, malloc'ed. */
 static char **listed(int *n)
 {
 	char **paths = NULL, *line = NULL;
@@ -161,6 +161,8 @@ static void decode_images(struct sink *out, char *const *paths, int n)
 
 int main(int argc, char **argv)
 {
+	char **list = NULL;
+	int n_listed = 0;
 	struct sink *out;
 
 	opt_parse(&argc, &argv, opts, "[FILE | FOLDER ...]", "read image files, or probabilities that nnU-Net saved, into a stream");
@@ -171,11 +173,14 @@ int main(int argc, char **argv)
 	if (!argc && isatty(STDIN_FILENO))
 		opt_usage("nothing to read: name files or folders, or pipe in a list of them");
 	if (!argc || (argc == 1 && !strcmp(argv[0], "-")))
-		argv = listed(&argc);
+		list = listed(&n_listed);
 	out = sink_open(NULL);
 	if (probs)
-		decode_probs(out, argv, argc, dataset_json, planes);
+		decode_probs(out, list ? list : argv, list ? n_listed : argc, dataset_json, planes);
 	else
-		decode_images(out, argv, argc);
+		decode_images(out, list ? list : argv, list ? n_listed : argc);
+	for (int i = 0; i < n_listed; i++)
+		free(list[i]);
+	free(list);
 	return filter_end(NULL, out);
 }

@@ -16,7 +16,7 @@
 static const char *const arrays[] = { "probabilities", "softmax", NULL };   /* nnU-Net v2; v1 */
 
 struct names { int n, capacity; char **name; };
-struct folder { const char *path; char *name; struct names cases; };   /* cases: sorted bytewise */
+struct folder { char *path, *name; struct names cases; };      /* name: last part of path; cases: sorted bytewise */
 struct folders { int n; struct folder *f; };
 
 static void add(struct names *l, const char *name, size_t length)
@@ -73,16 +73,24 @@ static void list_npz(struct names *l, const char *folder)
 	sort_unique(l);
 }
 
-/* The last part of a path. */
-static char *folder_name(const char *path)
+static struct folder open_folder(const char *path)
 {
-	size_t end = strlen(path), begin;
+	struct folder f = { .path = xstrdup(path) };
+	const char *slash;
 
-	while (end > 1 && path[end - 1] == '/')
-		end--;
-	for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
-		;
-	return xasprintf("%.*s", (int)(end - begin), path + begin);
+	for (size_t end = strlen(path); end > 1 && f.path[end - 1] == '/'; end--)
+		f.path[end - 1] = 0;
+	slash = strrchr(f.path, '/');
+	f.name = xstrdup(slash ? slash + 1 : f.path);
+	list_npz(&f.cases, f.path);
+	return f;
+}
+
+static void close_folder(struct folder *f)
+{
+	free_names(&f->cases);
+	free(f->name);
+	free(f->path);
 }
 
 /* The members: every folder that holds .npz files.  UnnUNet writes its results into unnunet_pred, beside the checkpoints'
@@ -93,8 +101,7 @@ static struct folders open_folders(char *const *paths, int n)
 
 	for (int i = 0; i < n; i++) {
 		struct folder *f = &all.f[all.n];
-		*f = (struct folder){ .path = paths[i], .name = folder_name(paths[i]) };
-		list_npz(&f->cases, f->path);
+		*f = open_folder(paths[i]);
 		if (f->cases.n) {
 			all.n++;
 			continue;
@@ -102,8 +109,7 @@ static struct folders open_folders(char *const *paths, int n)
 		if (strcmp(f->name, "unnunet_pred"))
 			die(XDATA, "folder %s holds no .npz files (nnUNetv2_predict writes them with --save_probabilities)", paths[i]);
 		warn("%s: left out, it is no member (no .npz files)", paths[i]);
-		free_names(&f->cases);
-		free(f->name);
+		close_folder(f);
 	}
 	if (!all.n)
 		die(XDATA, "no folder holds .npz files");
@@ -338,9 +344,7 @@ void decode_probs(struct sink *out, char *const *folders, int n, const char *dat
 	frame_free(&f);
 	labels_free(&labels);
 	free_names(&cases);
-	for (int i = 0; i < all.n; i++) {
-		free_names(&all.f[i].cases);
-		free(all.f[i].name);
-	}
+	for (int i = 0; i < all.n; i++)
+		close_folder(&all.f[i]);
 	free(all.f);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <zlib.h>
 #include "common/die.h"
 #include "common/image.h"
 #include "common/io.h"
@@ -52,9 +53,23 @@ static int try(const char *path)
 	return ok;
 }
 
-static void damage(const char *path, int must_refuse_truncations)
+/* Makes the checksums of a PNG's chunks right again, so that damage gets past them. */
+static void mend(unsigned char *p, size_t n)
 {
-	char *data, *name = xasprintf("damaged-%s", path);
+	for (size_t at = 8, length; at + 12 <= n; at += length + 12) {
+		length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+		if (length > n - at - 12)
+			return;
+		uLong crc = crc32(0, p + at + 4, (uInt)length + 4);
+		for (int i = 0; i < 4; i++)
+			p[at + 8 + length + (size_t)i] = (unsigned char)(crc >> (24 - 8 * i));
+	}
+}
+
+/* mended: repair a PNG's checksums after every flip. */
+static void damage(const char *path, bool mended)
+{
+	char *data, *copy, *name = xasprintf("damaged-%s", path);
 	size_t n;
 	int read = 0;
 
@@ -62,24 +77,27 @@ static void damage(const char *path, int must_refuse_truncations)
 		die_failed();
 	if (!try(path))
 		die(XNO, "%s: the intact file is refused: %s", path, failed_text());
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !mended; i++) {
 		put(name, data, i);
 		read += try(name);
 	}
-	if (must_refuse_truncations && read)
+	if (read)
 		die(XNO, "%s: %d truncated files were read", path, read);
+	copy = xmalloc(n, 1);
 	state = 7;
 	read = 0;
 	for (int i = 0; i < FLIPS; i++) {
 		/* half of them in the first 400 bytes, where the header is */
 		size_t at = draw() % (i % 2 && n > 400 ? 400 : n);
-		char was = data[at];
-		data[at] ^= (char)(1 << draw() % 8);
-		put(name, data, n);
+		memcpy(copy, data, n);
+		copy[at] ^= (char)(1 << draw() % 8);
+		if (mended)
+			mend((unsigned char *)copy, n);
+		put(name, copy, n);
 		read += try(name);
-		data[at] = was;
 	}
-	printf("note: %s: %zu truncations, %d flips, %d of them readable\n", path, n, FLIPS, read);
+	printf("note: %s: %zu truncations, %d flips%s, %d of them readable\n", path, mended ? 0 : n, FLIPS, mended ? " with right checksums" : "", read);
+	free(copy);
 	free(data);
 	free(name);
 }
@@ -110,10 +128,11 @@ int main(void)
 	if (!png_write("rgb.png", pixels, X, Y, 3, 8) || !png_write("grey16.png", pixels, X, Y, 1, 16) ||
 	    !image_write_map("plain.nii", &f, map) || !image_write_map("packed.nii.gz", &f, map))
 		die_failed();
-	damage("rgb.png", 1);
-	damage("grey16.png", 1);
-	damage("plain.nii", 1);
-	damage("packed.nii.gz", 1);
+	damage("rgb.png", false);
+	damage("rgb.png", true);
+	damage("grey16.png", true);
+	damage("plain.nii", false);
+	damage("packed.nii.gz", false);
 	frame_free(&f);
 	return 0;
 }
