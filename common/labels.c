@@ -97,7 +97,7 @@ bool labels_finish(struct labels *l)
 		return v ? fail(XDATA, "label values must be consecutive, but no label has the value %d", v)
 			         : fail(XDATA, "no label has the value 0, the background");
 	if (l->ignore >= 0 && l->ignore != largest + 1)
-		return fail(XDATA, "the ignore label is %d, but must be one more than the largest other, %d", l->ignore, largest + 1);
+		return fail(XDATA, "the ignore label is %d, but must be one more than the largest other, %d", l->ignore, largest);
 	l->has_regions = false;
 	for (int i = 0; i < l->n; i++)
 		l->has_regions |= l->entry[i].n > 1;

@@ -55,6 +55,8 @@ struct fit stats_fit(const double *x, const double *y, size_t n)
 
 	if (constant(x, n))
 		return (struct fit){ NAN, NAN, NAN };
+	if (constant(y, n))
+		return (struct fit){ 0, y[0], NAN };
 	m = moments(x, y, n);
 	slope = m.xy / m.xx;
 	r = stats_pearson(x, y, n);

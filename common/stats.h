@@ -14,6 +14,7 @@ double stats_kendall(const double *x, const double *y, size_t n);     /* tau-b, 
 struct fit stats_fit(const double *x, const double *y, size_t n);     /* least squares y = slope x + intercept */
 void stats_ranks(double *rank, const double *x, size_t n);            /* 1 to n; ties share the mean of theirs */
 
-/* P(|T| >= |t|) for Student's t with df > 0 degrees of freedom, not necessarily whole. NaN for NaN. */
+/* P(|T| >= |t|) for Student's t with df > 0 degrees of freedom, not necessarily whole; 12 digits up to df of
+ * a thousand.  NaN for NaN. */
 double stats_student_two_sided(double t, double df);
 #endif

@@ -179,9 +179,9 @@ static bool begin_whole(struct job *j)
 	for (int i = 0; i < f->n_layers; i++)                   /* the first frame and the one that is added */
 		each += 2 * (size_t)f->layer[i]->channels * dtype_size(f->layer[i]->type);
 	if (__builtin_mul_overflow(voxels, each, &bytes) || bytes > memory_limit)
-		return fail(XDATA, "its members do not come side by side, so the whole case must be held: %zu MiB, over the limit of %zu MiB; "
+		return fail(XDATA, "its members do not come side by side, so the whole case must be held: %.1f MiB, over the limit of %.1f MiB; "
 		            "give the members as several streams of equal slabs (average-probs A.frames B.frames ...), or raise --memory",
-		            bytes >> 20, memory_limit >> 20);
+		            (double)bytes / 0x1p20, (double)memory_limit / 0x1p20);
 	return begin(j, voxels);
 }
 

@@ -114,6 +114,8 @@ int main(int argc, char **argv)
 	if (!tsv_read(&t, argc ? argv[0] : NULL))
 		die_failed();
 	file = argc && strcmp(argv[0], "-") ? argv[0] : "standard input";
+	if (t.n_rows == 0)
+		die(XDATA, "%s has a line of names but no cases", file);
 	cy = need_column(&t, against, file);
 	x = xmalloc(t.n_rows + 1, sizeof *x);
 	y = xmalloc(t.n_rows + 1, sizeof *y);

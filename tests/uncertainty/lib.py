@@ -146,3 +146,38 @@ def close(a, b, tolerance, what):
     a, b = float(a), float(b)
     same = (math.isnan(a) and math.isnan(b)) or a == b or abs(a - b) <= tolerance * max(abs(b), 1e-300)
     assert same, f"{what}: {a!r} where {b!r} is expected"
+
+
+def run(command, expect=0, **env):
+    """A shell command; its standard error, of one line when it fails."""
+    import subprocess
+    r = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env={**os.environ, **env})
+    assert r.returncode == expect, f"{command}: status {r.returncode} where {expect} is expected: {r.stderr}"
+    return r.stderr
+
+
+def png(path, a):
+    """An 8-bit grey PNG of [y, x]."""
+    import struct
+    import zlib
+    chunk = lambda t, d: struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d))
+    rows = b"".join(b"\0" + row.tobytes() for row in a.astype("|u1"))
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", a.shape[1], a.shape[0], 8, 0, 0, 0, 0)) +
+                chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def nifti(path, a, spacing):
+    """A NIfTI-1 file of [z, y, x] uint8; spacing z, y, x."""
+    import struct
+    h = bytearray(352)
+    struct.pack_into("<i", h, 0, 348)
+    struct.pack_into("<8h", h, 40, 3, a.shape[2], a.shape[1], a.shape[0], 1, 1, 1, 1)
+    struct.pack_into("<2h", h, 70, 2, 8)
+    struct.pack_into("<8f", h, 76, 1, spacing[2], spacing[1], spacing[0], 0, 0, 0, 0)
+    struct.pack_into("<3f", h, 108, 352, 1, 0)
+    h[123] = 2
+    struct.pack_into("<2h", h, 252, 1, 0)
+    h[344:348] = b"n+1\0"
+    with open(path, "wb") as f:
+        f.write(bytes(h) + a.astype("|u1").tobytes())
