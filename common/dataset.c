@@ -138,10 +138,10 @@ char *model_of_checkpoint(const char *checkpoint)
 {
 	char *fold = parent_of(checkpoint), *model = parent_of(fold), *found = NULL;
 
-	if (holds(model, "plans.json") && holds(model, "dataset.json"))
-		found = xstrdup(model);
-	else if (holds(fold, "plans.json") && holds(fold, "dataset.json"))
+	if (holds(fold, "plans.json") && holds(fold, "dataset.json"))
 		found = xstrdup(fold);
+	else if (holds(model, "plans.json") && holds(model, "dataset.json"))
+		found = xstrdup(model);
 	else
 		fail(XDATA, "%s: no model folder: neither %s nor %s holds plans.json and dataset.json", checkpoint, model, fold);
 	free(fold);

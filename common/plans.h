@@ -72,7 +72,7 @@ void plan_free(struct plan *p);
 char **plans_configurations(const char *plans_json);
 
 /* Model folders.  From the path of a checkpoint (MODEL/fold_K/checkpoint_x.pth): the folder that holds plans.json and
- * dataset.json, malloc'ed; fail()s XDATA naming what was looked for. */
+ * dataset.json (its own or the one above), malloc'ed; fail()s XDATA naming what was looked for. */
 char *model_of_checkpoint(const char *checkpoint);
 /* Path of the first checkpoint under a model folder (sorted by fold, then name), malloc'ed; NULL if there is none. */
 char *model_first_checkpoint(const char *model);

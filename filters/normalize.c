@@ -1,5 +1,5 @@
 /* normalize: bring images onto a network's grid: transpose, crop, normalise, resample. */
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/checkpoint.h"
@@ -13,7 +13,7 @@ static const char *configuration, *previous;
 
 static const struct opt opts[] = {
 	OPT_STRING('c', "configuration", &configuration, "NAME", "configuration of the plans (else that of the first checkpoint under MODEL)"),
-	OPT_STRING('p', "previous", &previous, "FOLDER", "label maps of the previous stage of a cascade"),
+	OPT_STRING(0, "previous", &previous, "FOLDER", "label maps of the previous stage of a cascade"),
 	OPT_KEEP_GOING,
 	OPT_PROGRESS,
 	OPT_END
@@ -24,33 +24,39 @@ struct model {
 	struct dataset dataset;
 };
 
+/* The configuration of a checkpoint, malloc'ed; NULL if it does not say. */
+static char *of_checkpoint(const char *path)
+{
+	struct checkpoint c;
+	char *found;
+
+	if (!checkpoint_open(&c, path))
+		die_failed();
+	found = c.configuration ? xstrdup(c.configuration) : NULL;
+	checkpoint_close(&c);
+	return found;
+}
+
 /* -c, or what the model folder says without doubt. */
 static char *choose_configuration(const char *model, const char *plans_json)
 {
-	char *path, **names, *choices = xstrdup(""), *found = NULL;
-	struct checkpoint c;
+	char *path = configuration ? NULL : model_first_checkpoint(model), **names;
+	char *found = configuration ? xstrdup(configuration) : path ? of_checkpoint(path) : NULL, choices[400] = "";
 
-	if (configuration)
-		return xstrdup(configuration);
-	path = model_first_checkpoint(model);
-	if (path) {
-		if (!checkpoint_open(&c, path))
-			die_failed();
-		if (c.configuration)
-			found = xstrdup(c.configuration);
-		checkpoint_close(&c);
-		free(path);
-		if (found)
-			return found;
-	}
+	free(path);
+	if (found)
+		return found;
 	names = plans_configurations(plans_json);
 	if (!names)
 		die_failed();
 	if (names[0] && !names[1])
-		return xstrdup(names[0]);
-	for (char **n = names; *n; n++)
-		choices = xasprintf("%s%s%s", choices, n == names ? "" : ", ", *n);
-	opt_usage("%s has no checkpoint that names a configuration; choose one of %s with -c", model, choices);
+		found = xstrdup(names[0]);
+	for (size_t i = 0, n = 0; names[i] && n < sizeof choices; i++)
+		n += (size_t)snprintf(choices + n, sizeof choices - n, "%s%s", i ? ", " : "", names[i]);
+	free(names);
+	if (!found)
+		opt_usage("%s holds no checkpoint that names a configuration; choose one of %s with -c", model, choices);
+	return found;
 }
 
 static void read_model(struct model *m, const char *folder)
