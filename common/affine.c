@@ -58,7 +58,8 @@ static void affine_of(double a[3][4], const struct properties *p)
 
 msgpack_object properties_geometry(msgpack_zone *zone, const struct properties *p, const int64_t shape[3])
 {
-	struct nifti_2_header h = { .sizeof_hdr = 540, .magic = "n+2\0\r\n\032\n", .datatype = NIFTI_TYPE_UINT8, .bitpix = 8, .vox_offset = 544, .scl_slope = 1 };
+	struct nifti_2_header h = { .sizeof_hdr = 540, .magic = "n+2\0\r\n\032\n", .datatype = NIFTI_TYPE_UINT8, .bitpix = 8,
+		.vox_offset = 544, .scl_slope = 1 };
 	struct nifti_1_header one;
 	bool large = shape[0] > 32767 || shape[1] > 32767 || shape[2] > 32767;
 	double a[3][4];

@@ -53,7 +53,8 @@ static void add(struct items *l, const char *path, bool labels)
 
 	if (l->n == l->capacity)
 		l->item = xrealloc(l->item, (size_t)(l->capacity = l->capacity ? 2 * l->capacity : 64), sizeof *l->item);
-	l->item[l->n] = (struct item){ xstrdup(path), xasprintf("%.*s", (int)stem(name) - (channel < 0 ? 0 : 5), name), channel, l->n };
+	l->item[l->n] = (struct item){ .path = xstrdup(path), .channel = channel, .rank = l->n };
+	l->item[l->n].name = xasprintf("%.*s", (int)stem(name) - (channel < 0 ? 0 : 5), name);
 	l->n++;
 }
 

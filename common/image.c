@@ -26,11 +26,13 @@ bool image_alloc(struct image *im, const char *path, uint64_t file_bytes, int bi
 	size_t bytes;
 
 	if (!size_of_block(&bytes, DT_F4, im->channels, im->shape[0], im->shape[1], im->shape[2]) || bytes > memory_limit)
-		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld voxels of %lld channels, over the limit of %zu MiB (--memory raises it)", path,
-		            (long long)im->shape[2], (long long)im->shape[1], (long long)im->shape[0], (long long)im->channels, memory_limit >> 20);
+		return fail(XDATA, "%s: %lld x %lld x %lld x %lld numbers are over the limit of %zu MiB (--memory raises it)",
+		            path, (long long)im->channels, (long long)im->shape[0], (long long)im->shape[1],
+		            (long long)im->shape[2], memory_limit >> 20);
 	if (bytes / 4 / 8 * (size_t)bits / 1032 > file_bytes)
-		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld voxels, more than %llu bytes can hold; it is damaged or truncated", path,
-		            (long long)im->shape[2], (long long)im->shape[1], (long long)im->shape[0], (unsigned long long)file_bytes);
+		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld x %lld numbers, more than it holds; it is truncated",
+		            path, (long long)im->channels, (long long)im->shape[0], (long long)im->shape[1],
+		            (long long)im->shape[2]);
 	im->data = xaligned(bytes, 1);
 	return true;
 }
@@ -82,7 +84,8 @@ bool image_write_label(const char *path, const struct frame *f, const uint16_t *
 	bool ok;
 
 	if (is_png(path) && f->shape[0] != 1)
-		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a PNG picture; write NIfTI (-t nii.gz)", path, (long long)f->shape[0]);
+		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a PNG picture; write NIfTI (-t nii.gz)", path,
+			(long long)f->shape[0]);
 	for (size_t i = 0; i < n; i++)
 		max = label[i] > max ? label[i] : max;
 	if (max < 255) {
@@ -102,6 +105,7 @@ bool image_write_label(const char *path, const struct frame *f, const uint16_t *
 bool image_write_map(const char *path, const struct frame *f, const float *map)
 {
 	if (is_png(path))
-		return fail(XUSAGE, "%s: PNG holds no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)", path);
+		return fail(XUSAGE, "%s: PNG holds no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)",
+			path);
 	return nifti_write(path, f, map, DT_F4);
 }

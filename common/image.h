@@ -51,8 +51,8 @@ char *label_file(const char *folder, const char *name);
 bool png_read(struct image *im, msgpack_zone *zone, const char *path);
 bool nifti_read(struct image *im, msgpack_zone *zone, const char *path);
 bool nifti_write(const char *path, const struct frame *f, const void *voxels, enum dtype type);   /* |u1, <u2, <f4 */
-/* RAS affine in mm of the frame's source (3 rows of 4), from its NIfTI header; without one that of ITK's default axes.  Returns how
- * many axes the file has, 2 or 3. */
+/* RAS affine in mm of the frame's source (3 rows of 4), from its NIfTI header; without one that of ITK's default axes.
+ * Returns how many axes the file has, 2 or 3. */
 int nifti_affine(double affine[3][4], const struct frame *f);
 /* The geometry map of a case of which only nnU-Net's properties are left; a picture's when they have no axes. */
 struct properties;

@@ -13,7 +13,8 @@
 #include "common/nifti.h"
 #include "common/opt.h"
 
-_Static_assert(sizeof(struct nifti_1_header) == 348 && sizeof(struct nifti_2_header) == 540, "headers are used as they are in files");
+_Static_assert(sizeof(struct nifti_1_header) == 348 && sizeof(struct nifti_2_header) == 540,
+	"headers are used as they are in files");
 
 enum { CHUNK = 1 << 16 };                       /* voxels converted at a time */
 
@@ -35,11 +36,14 @@ static void swap(unsigned char *p, int width, size_t count)
 		}
 }
 
-/* NIfTI-1 as NIfTI-2: what decides grid, type and geometry.  Every float is a double, so nifti_narrow() gives the same bits back. */
+/* NIfTI-1 as NIfTI-2: what decides grid, type and geometry.  Every float is a double: nifti_narrow() gives the same bits back. */
 static void widen(struct nifti_2_header *to, const struct nifti_1_header *h)
 {
-	*to = (struct nifti_2_header){ .sizeof_hdr = 540, .datatype = h->datatype, .vox_offset = h->vox_offset >= 348 && h->vox_offset < 0x1p62f ? (int64_t)h->vox_offset : 0,
-		.scl_slope = h->scl_slope, .scl_inter = h->scl_inter, .qform_code = h->qform_code, .sform_code = h->sform_code,
+	bool sound = h->vox_offset >= 348 && h->vox_offset < 0x1p62f;
+
+	*to = (struct nifti_2_header){ .sizeof_hdr = 540, .datatype = h->datatype,
+		.vox_offset = sound ? (int64_t)h->vox_offset : 0, .scl_slope = h->scl_slope, .scl_inter = h->scl_inter,
+		.qform_code = h->qform_code, .sform_code = h->sform_code,
 		.quatern_b = h->quatern_b, .quatern_c = h->quatern_c, .quatern_d = h->quatern_d, .qoffset_x = h->qoffset_x,
 		.qoffset_y = h->qoffset_y, .qoffset_z = h->qoffset_z, .xyzt_units = h->xyzt_units, .dim_info = h->dim_info };
 	for (int i = 0; i < 8; i++) {
@@ -55,10 +59,11 @@ static void widen(struct nifti_2_header *to, const struct nifti_1_header *h)
 
 void nifti_narrow(struct nifti_1_header *to, const struct nifti_2_header *h)
 {
-	*to = (struct nifti_1_header){ .sizeof_hdr = 348, .regular = 'r', .datatype = h->datatype, .bitpix = h->bitpix, .vox_offset = 352,
-		.scl_slope = 1, .qform_code = (short)h->qform_code, .sform_code = (short)h->sform_code,
-		.quatern_b = (float)h->quatern_b, .quatern_c = (float)h->quatern_c, .quatern_d = (float)h->quatern_d, .qoffset_x = (float)h->qoffset_x,
-		.qoffset_y = (float)h->qoffset_y, .qoffset_z = (float)h->qoffset_z, .xyzt_units = (char)h->xyzt_units, .dim_info = h->dim_info, .magic = "n+1" };
+	*to = (struct nifti_1_header){ .sizeof_hdr = 348, .regular = 'r', .datatype = h->datatype, .bitpix = h->bitpix,
+		.vox_offset = 352, .scl_slope = 1, .qform_code = (short)h->qform_code, .sform_code = (short)h->sform_code,
+		.quatern_b = (float)h->quatern_b, .quatern_c = (float)h->quatern_c, .quatern_d = (float)h->quatern_d,
+		.qoffset_x = (float)h->qoffset_x, .qoffset_y = (float)h->qoffset_y, .qoffset_z = (float)h->qoffset_z,
+		.xyzt_units = (char)h->xyzt_units, .dim_info = h->dim_info, .magic = "n+1" };
 	for (int i = 0; i < 8; i++) {
 		to->dim[i] = (short)h->dim[i];
 		to->pixdim[i] = (float)h->pixdim[i];
@@ -120,11 +125,12 @@ static bool bad_type(const char *path, int code)
 {
 	switch (code) {
 	case NIFTI_TYPE_RGB24: case NIFTI_TYPE_RGBA32:
-		return fail(XDATA, "%s: voxels are RGB colours; only one number a voxel is read (colour channels go into files _0000, _0001, _0002)", path);
+		return fail(XDATA, "%s: voxels are RGB colours; split them into one file a channel (CASE_0000...)", path);
 	case NIFTI_TYPE_COMPLEX64: case NIFTI_TYPE_COMPLEX128: case NIFTI_TYPE_COMPLEX256:
 		return fail(XDATA, "%s: voxels are complex numbers; only real ones are read", path);
 	default:
-		return fail(XDATA, "%s: voxels are of NIfTI type %d; read are 8 to 64 bit integers, float32 and float64", path, code);
+		return fail(XDATA, "%s: voxels are of NIfTI type %d; read are 8 to 64 bit integers, float32 and float64", path,
+			code);
 	}
 }
 
@@ -134,15 +140,18 @@ static bool grid(struct image *im, const struct nifti_2_header *h, const char *p
 	int64_t dims = h->dim[0];
 
 	if (dims < 1 || dims > 7)
-		return fail(XDATA, "%s: its header says %lld dimensions, which is none of 1 to 7; it is damaged", path, (long long)dims);
+		return fail(XDATA, "%s: its header says %lld dimensions, which is none of 1 to 7; it is damaged", path,
+			(long long)dims);
 	for (int i = 1; i <= dims; i++)
 		if (h->dim[i] < 1)
-			return fail(XDATA, "%s: its header says that axis %d has length %lld; it is damaged", path, i, (long long)h->dim[i]);
+			return fail(XDATA, "%s: its header says that axis %d has length %lld; it is damaged", path, i,
+				(long long)h->dim[i]);
 	while (dims > 3 && h->dim[dims] == 1)
 		dims--;
 	if (dims > 3)
-		return fail(XDATA, "%s: a 4D file (%lld x %lld x %lld x %lld); split it into one file a volume, named CASE_0000, CASE_0001 where they are channels", path,
-		            (long long)h->dim[1], (long long)h->dim[2], (long long)h->dim[3], (long long)h->dim[dims]);
+		return fail(XDATA, "%s: a %lldD file (%lld x %lld x %lld x %lld); split it into one file a volume, CASE_0000...",
+		            path, (long long)dims, (long long)h->dim[1], (long long)h->dim[2], (long long)h->dim[3],
+		            (long long)h->dim[4]);
 	if (dims < 2)
 		return fail(XDATA, "%s: a 1D file is no image", path);
 	im->channels = 1;
@@ -251,12 +260,14 @@ static bool read_header(unsigned char raw[540], size_t *n, bool *swapped, gzFile
 	if (*swapped)
 		length = (int32_t)__builtin_bswap32((uint32_t)length);
 	if (length != 348 && length != 540)
-		return fail(XDATA, "%s: neither NIfTI-1 nor NIfTI-2 (its header says that it has %d bytes, not 348 or 540)", path, length);
+		return fail(XDATA, "%s: neither NIfTI-1 nor NIfTI-2 (its header says that it has %d bytes, not 348 or 540)", path,
+			length);
 	*n = (size_t)length;
 	if (length == 540 && !fetch(in, raw + 348, 540 - 348, path))
 		return false;
 	if (length == 348 && (!memcmp(raw + 344, "ni1", 4)))
-		return fail(XDATA, "%s: a header whose voxels are in an .img file; only single files (.nii, .nii.gz) are read", path);
+		return fail(XDATA, "%s: a header whose voxels are in an .img file; only single files (.nii, .nii.gz) are read",
+			path);
 	if (memcmp(raw + (length == 348 ? 344 : 4), length == 348 ? "n+1" : "n+2", 4))
 		return fail(XDATA, "%s: the NIfTI magic bytes are missing; it is an Analyze file or damaged", path);
 	for (const struct run *r = length == 348 ? runs_1 : runs_2; *swapped && r->count; r++)
@@ -282,10 +293,11 @@ static bool read_open(struct image *im, gzFile in, uint64_t file_bytes, unsigned
 		h.vox_offset = (int64_t)*n;
 	chunk = xmalloc(CHUNK, 8);
 	if ((uint64_t)h.vox_offset / 1032 > file_bytes)
-		ok = fail(XDATA, "%s: its header says that voxels begin at byte %lld, beyond its end; it is damaged or truncated", path, (long long)h.vox_offset);
+		ok = fail(XDATA, "%s: its header says that voxels begin at byte %lld, beyond its end; it is damaged or truncated",
+			path, (long long)h.vox_offset);
 	else
-		ok = skip(in, h.vox_offset - (int64_t)*n, chunk, (size_t)CHUNK * 8, path) && voxels(im, in, &h, swapped, chunk, path) &&
-		     (gzdirect(in) || drain(in, chunk, (size_t)CHUNK * 8, path));
+		ok = skip(in, h.vox_offset - (int64_t)*n, chunk, (size_t)CHUNK * 8, path) &&
+		     voxels(im, in, &h, swapped, chunk, path) && (gzdirect(in) || drain(in, chunk, (size_t)CHUNK * 8, path));
 	free(chunk);
 	return ok;
 }

@@ -46,7 +46,8 @@ static void take(png_structp png, png_bytep to, size_t n)
 static void wrong(struct reading *r, const char *text) { png_error(r->png, text); (void)r; }
 
 /* One row of decoded samples into the planes of im: row [x][samples]. */
-static void put_row(struct reading *r, struct image *im, const unsigned char *row, int64_t y, int bits, const png_color *palette, int n_palette)
+static void put_row(struct reading *r, struct image *im, const unsigned char *row, int64_t y, int bits, const png_color *palette,
+	int n_palette)
 {
 	int64_t width = im->shape[2], channels = im->channels;
 	size_t plane = (size_t)(im->shape[1] * width);
@@ -171,7 +172,8 @@ bool png_write(const char *path, const void *pixels, int64_t width, int64_t heig
 	size_t row = (size_t)width * (size_t)channels * (size_t)bits / 8;
 
 	if (width > 0x7fffffff || height > 0x7fffffff)
-		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a PNG", path, (long long)width, (long long)height);
+		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a PNG", path, (long long)width,
+			(long long)height);
 	if (!outfile_open(&f, path))
 		return false;
 	r.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);

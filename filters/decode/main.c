@@ -14,7 +14,8 @@ static int planes;
 
 static const struct opt opts[] = {
 	OPT_FLAG('l', "labels", &labels, "files are label maps without channel suffix"),
-	OPT_FLAG(0, "probs", &probs, "operands are folders of probabilities, a member each (nnUNetv2_predict --save_probabilities)"),
+	OPT_FLAG(0, "probs", &probs,
+		"operands are folders of probabilities, a member each (nnUNetv2_predict --save_probabilities)"),
 	OPT_STRING(0, "dataset", &dataset_json, "FILE", "dataset.json with the labels of --probs (else the one in the folders)"),
 	OPT_INT(0, "slab", &planes, "PLANES", 0, 1 << 20, "planes a slab, 0: about 16 MiB a slab"),
 	OPT_KEEP_GOING,
@@ -52,12 +53,12 @@ static bool close_to(double a, double b) { return fabs(a - b) <= 1e-8 + 1e-5 * f
 static bool same_grid(const struct image *a, const struct image *b, const char *path_a, const char *path_b)
 {
 	if (memcmp(a->shape, b->shape, sizeof a->shape))
-		return fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), %s has %lld x %lld x %lld; channels of one case must agree",
+		return fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), %s has %lld x %lld x %lld; channels must agree",
 		            path_a, (long long)a->shape[2], (long long)a->shape[1], (long long)a->shape[0],
 		            path_b, (long long)b->shape[2], (long long)b->shape[1], (long long)b->shape[0]);
 	for (int i = 0; i < 3; i++)
 		if (!close_to(b->spacing_mm[i], a->spacing_mm[i]))
-			return fail(XDATA, "%s has a voxel spacing of %g x %g x %g mm (x, y, z), %s one of %g x %g x %g; channels of one case must agree",
+			return fail(XDATA, "%s has a spacing of %g x %g x %g mm, %s has %g x %g x %g; channels must agree",
 			            path_a, a->spacing_mm[2], a->spacing_mm[1], a->spacing_mm[0],
 			            path_b, b->spacing_mm[2], b->spacing_mm[1], b->spacing_mm[0]);
 	return true;
@@ -129,7 +130,8 @@ static bool read_case(struct frame *f, const struct case_files *c)
 	for (int i = 0; ok && i < c->n; i++) {
 		if (!labels && case_channel(c->path[i]) >= 0 && case_channel(c->path[i]) != i)
 			ok = fail(XDATA, "channel %04d is missing (there is %s)", i, c->path[i]);
-		ok = ok && image_read(&im[i], f->zone, c->path[i]) && (i == 0 || same_grid(&im[0], &im[i], c->path[0], c->path[i]));
+		ok = ok && image_read(&im[i], f->zone, c->path[i]) &&
+		     (i == 0 || same_grid(&im[0], &im[i], c->path[0], c->path[i]));
 	}
 	if (ok)
 		frame_put(f, "geometry", im[0].geometry);
@@ -165,7 +167,8 @@ int main(int argc, char **argv)
 	int n_listed = 0;
 	struct sink *out;
 
-	opt_parse(&argc, &argv, opts, "[FILE | FOLDER ...]", "read image files, or probabilities that nnU-Net saved, into a stream");
+	opt_parse(&argc, &argv, opts, "[FILE | FOLDER ...]",
+		"read image files, or probabilities that nnU-Net saved, into a stream");
 	if (labels && probs)
 		opt_usage("--labels and --probs are two different inputs");
 	if (dataset_json && !probs)

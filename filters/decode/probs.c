@@ -107,7 +107,8 @@ static struct folders open_folders(char *const *paths, int n)
 			continue;
 		}
 		if (strcmp(f->name, "unnunet_pred"))
-			die(XDATA, "folder %s holds no .npz files (nnUNetv2_predict writes them with --save_probabilities)", paths[i]);
+			die(XDATA, "folder %s holds no .npz files (nnUNetv2_predict writes them with --save_probabilities)",
+				paths[i]);
 		warn("%s: left out, it is no member (no .npz files)", paths[i]);
 		close_folder(f);
 	}
@@ -116,7 +117,8 @@ static struct folders open_folders(char *const *paths, int n)
 	for (int i = 0; i < all.n; i++)
 		for (int k = 0; k < i; k++)
 			if (!strcmp(all.f[i].name, all.f[k].name))
-				die(XDATA, "%s and %s would be members of one name, '%s'", all.f[k].path, all.f[i].path, all.f[i].name);
+				die(XDATA, "%s and %s would be members of one name, '%s'", all.f[k].path, all.f[i].path,
+					all.f[i].name);
 	return all;
 }
 
@@ -157,9 +159,11 @@ static bool read_npz(struct npy *a, const char *path)
 		a->dim[1] = 1;
 		a->n_dims = 4;
 	}
-	if (a->n_dims == 4 && (a->type == DT_F4 || a->type == DT_F2 || a->type == DT_F8) && a->dim[0] > 0 && a->dim[1] > 0 && a->dim[2] > 0 && a->dim[3] > 0)
+	bool real = a->type == DT_F4 || a->type == DT_F2 || a->type == DT_F8;
+	if (a->n_dims == 4 && real && a->dim[0] > 0 && a->dim[1] > 0 && a->dim[2] > 0 && a->dim[3] > 0)
 		return true;
-	fail(XDATA, "%s: its array has %d axes of type %s; probabilities are (classes, z, y, x) in floating point", path, a->n_dims, dtype_name(a->type));
+	fail(XDATA, "%s: its array has %d axes of type %s; probabilities are (classes, z, y, x) in floating point", path,
+		a->n_dims, dtype_name(a->type));
 	npy_free(a);
 	return false;
 }
@@ -185,7 +189,8 @@ static bool from_label_file(struct frame *f, const char *path, const int64_t sha
 		return false;
 	if (memcmp(im.shape, shape, sizeof im.shape))
 		ok = fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), the probabilities have %lld x %lld x %lld", path,
-		          (long long)im.shape[2], (long long)im.shape[1], (long long)im.shape[0], (long long)shape[2], (long long)shape[1], (long long)shape[0]);
+		          (long long)im.shape[2], (long long)im.shape[1], (long long)im.shape[0], (long long)shape[2],
+		          (long long)shape[1], (long long)shape[0]);
 	memcpy(spacing_mm, im.spacing_mm, sizeof im.spacing_mm);
 	frame_put(f, "geometry", im.geometry);
 	image_free(&im);
@@ -230,10 +235,12 @@ static bool put_geometry(struct frame *f, const struct folders *all, const int64
 }
 
 /* The frame's keys that its members share, from the first member's array. */
-static bool put_header(struct frame *f, const struct folders *all, const struct npy *a, const struct labels *l, double spacing_mm[3])
+static bool put_header(struct frame *f, const struct folders *all, const struct npy *a, const struct labels *l,
+	double spacing_mm[3])
 {
 	if (l && a->dim[0] != l->n_outputs)
-		return fail(XDATA, "probabilities have %lld channels where dataset.json has %d %s", (long long)a->dim[0], l->n_outputs, l->has_regions ? "regions" : "labels");
+		return fail(XDATA, "probabilities have %lld channels where dataset.json has %d %s", (long long)a->dim[0],
+			l->n_outputs, l->has_regions ? "regions" : "labels");
 	if (l)
 		labels_to_frame(f, l);
 	return put_geometry(f, all, a->dim + 1, spacing_mm);
@@ -275,7 +282,8 @@ static bool in_every_folder(const struct folders *all, char *name)
 
 /* A case of one plane: all members in one frame.  A volume: a frame a member, one after the other, so that one member is in
  * memory at a time. */
-static bool decode_case(struct sink *out, struct frame *f, const struct folders *all, char *name, const struct labels *l, int planes)
+static bool decode_case(struct sink *out, struct frame *f, const struct folders *all, char *name, const struct labels *l,
+	int planes)
 {
 	struct npy a, first = {0};
 	double spacing_mm[3];

@@ -46,7 +46,8 @@ static bool all_there(const struct frame *f)
 		for (int i = 0; i < f->n_layers; i++)
 			found |= strlen(f->layer[i]->kind) == n && !strncmp(f->layer[i]->kind, p, n);
 		if (!found)
-			return fail(XDATA, "it has no layer '%.*s' to write (it has: %s; -L chooses, 'qualm segment' makes labels)", (int)n, p, have);
+			return fail(XDATA, "it has no layer '%.*s' to write (it has: %s; -L chooses, segment makes labels)",
+			            (int)n, p, have);
 	}
 	return true;
 }
@@ -135,8 +136,10 @@ static bool write_channel(const char *path, const struct frame *f, const struct 
 	}
 	if (ending && !strcmp(ending, ".png")) {        /* pictures of whole numbers, such as those that decode read */
 		uint16_t *label = xmalloc(n, sizeof *label);
-		ok = l->type == DT_F4 && whole_numbers(label, one.data, n) ? image_write_label(path, f, label)
-		                                                           : fail(XDATA, "%s: PNG holds whole numbers from 0 to 65535 only, layer %s has others", path, l->kind);
+		if (l->type == DT_F4 && whole_numbers(label, one.data, n))
+			ok = image_write_label(path, f, label);
+		else
+			ok = fail(XDATA, "%s: PNG holds whole numbers from 0 to 65535 only, layer %s has others", path, l->kind);
 		free(label);
 		return ok;
 	}
@@ -167,10 +170,12 @@ static bool write_layer(const struct frame *f, const struct layer *l)
 		return ok;
 	}
 	if (l->channels != 1 && !image)
-		return fail(XDATA, "its layer %s has %lld channels; only npz holds more than one (-t npz)", l->kind, (long long)l->channels);
+		return fail(XDATA, "its layer %s has %lld channels; only npz holds more than one (-t npz)", l->kind,
+			(long long)l->channels);
 	for (int64_t c = 0; ok && c < l->channels; c++) {
 		char *path = label ? xasprintf("%s/%s%s", folder, f->name, ending) :
-		             image ? xasprintf("%s/%s_%04d%s", folder, f->name, (int)c, ending) : xasprintf("%s/%s_%s%s", folder, f->name, l->kind, ending);
+		             image ? xasprintf("%s/%s_%04d%s", folder, f->name, (int)c, ending) :
+		                     xasprintf("%s/%s_%s%s", folder, f->name, l->kind, ending);
 		ok = write_channel(path, f, l, c);
 		free(path);
 	}

@@ -88,7 +88,7 @@ static void put_sitk(struct pickle *p, const struct frame *f, double affine[3][4
 		double sign = i < 2 ? -1 : 1;           /* RAS → LPS */
 		origin[i] = sign * affine[i][3] + 0.0;     /* no -0 */
 		for (int j = 0; j < axes; j++) {
-			double length = sqrt(affine[0][j] * affine[0][j] + affine[1][j] * affine[1][j] + affine[2][j] * affine[2][j]);
+			double length = hypot(hypot(affine[0][j], affine[1][j]), affine[2][j]);
 			direction[n++] = length > 0 ? sign * affine[i][j] / length + 0.0 : i == j;
 		}
 	}
@@ -174,6 +174,12 @@ static json_object *ints(const int *v, int n)
 	return a;
 }
 
+/* A plain label's value, or a region's list. */
+static json_object *value_of(const struct label *l)
+{
+	return l->n == 1 ? json_object_new_int(*l->value) : ints(l->value, l->n);
+}
+
 bool write_dataset(const char *folder, const struct frame *f, const char *file_ending)
 {
 	char *path = xasprintf("%s/dataset.json", folder);
@@ -186,12 +192,12 @@ bool write_dataset(const char *folder, const struct frame *f, const char *file_e
 	}
 	ok = labels_from_frame(&l, f, 0);
 	if (ok) {
-		json_object *top = json_object_new_object(), *names = json_object_new_object(), *values = json_object_new_object();
+		json_object *top = json_object_new_object();
+		json_object *names = json_object_new_object(), *values = json_object_new_object();
 		const char *text;
 		json_object_object_add(names, "0", json_object_new_string("unknown"));
 		for (int i = 0; i < l.n; i++)
-			json_object_object_add(values, l.entry[i].name,
-			                       l.entry[i].n == 1 ? json_object_new_int(l.entry[i].value[0]) : ints(l.entry[i].value, l.entry[i].n));
+			json_object_object_add(values, l.entry[i].name, value_of(&l.entry[i]));
 		if (l.ignore >= 0)
 			json_object_object_add(values, "ignore", json_object_new_int(l.ignore));
 		json_object_object_add(top, "channel_names", names);
