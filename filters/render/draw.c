@@ -186,9 +186,11 @@ void draw_borders(struct canvas *c, int x, int y, const struct view *v, const ui
 int draw_scale(struct canvas *c, int x, int y, int h, double max)
 {
 	enum { BAR = 18, TICK = 5, TEXT = 2 };
-	double ten = pow(10, floor(log10(max / 4))), step = max / 4 <= 2 * ten ? 2 * ten : max / 4 <= 5 * ten ? 5 * ten : 10 * ten;
+	double least = max / (h < 80 ? 1 : h < 160 ? h / 40 : 4), ten = pow(10, floor(log10(least))), step = max;
 	int widest = 0;
 
+	if (h >= 80)                                    /* room for more than 0 and the largest */
+		step = least <= 2 * ten ? 2 * ten : least <= 5 * ten ? 5 * ten : 10 * ten;
 	for (int j = 0; j < h; j++)
 		canvas_fill(c, x, y + j, BAR, 1, heat_colour((h - 1 - j) / (double)(h - 1)));
 	for (int i = 0; i * step <= max * 1.0001; i++) {

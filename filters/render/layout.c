@@ -113,7 +113,7 @@ bool write_panel(const char *path, const struct scene *s)
 		draw_image(&c, x, top, &v, s->image, s->channels, 1);
 		x += cell + GAP;
 	}
-	canvas_text(&c, x, caption, TEXT, ink, cell, s->reference ? "segmentation and reference" : "segmentation");
+	canvas_text(&c, x, caption, TEXT, ink, cell, "segmentation");
 	put_segmentation(&c, x, top, &v, s);
 	put_legend(&c, x, top + v.h + GAP / 2, s->map ? w - SCALE + MARGIN - x : w + MARGIN - x, s);
 	x += cell + GAP;

@@ -56,13 +56,23 @@ def types():
     return [{"case": "types", "slab": 3, "layers": layers}]
 
 
+def page():
+    """The stream whose dump frame(5) shows."""
+    label = np.array([[[[0, 1, 1], [0, 2, 1]]]], "|u1")
+    entropy = np.array([[[[0, 0.5, 0.25], [0, 1.5, 1]]]], "<f4")
+    return [{"case": "a", "labels": {"background": 0, "LV": 1, "myocardium": 2}, "spacing_mm": [8.0, 1.25, 1.25],
+             "layers": [({"kind": "label"}, label), ({"kind": "class_entropy", "base": "2"}, entropy)],
+             "closing": {"scores": {"class_entropy": 0.5}, "flags": []}},
+            {"case": "b", "failed": {"stage": "decode", "reason": "b_0000.png is truncated"}}]
+
+
 def failing():
     return [small()[0], {"case": "bad", "failed": {"stage": "decode", "reason": "no such file"}}, small()[1]]
 
 
 if __name__ == "__main__":
     kind, args = sys.argv[1], dict(a.split("=") for a in sys.argv[2:])
-    frames = {"small": small, "types": types, "failing": failing}[kind]()
+    frames = {"small": small, "types": types, "failing": failing, "page": page}[kind]()
     for f in frames:
         if "slab" in args and "layers" in f:
             f["slab"] = min(int(args["slab"]), f["layers"][0][1].shape[1])
