@@ -1,4 +1,4 @@
-/* frames: list, select and compare streams of frames */
+/* frames: list, select and compare streams of frames. */
 #include <fnmatch.h>
 #include <float.h>
 #include <math.h>

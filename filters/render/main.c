@@ -1,4 +1,4 @@
-/* render: draw segmentations and their uncertainty as PNG pictures */
+/* render: draw segmentations and their uncertainty as PNG pictures. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

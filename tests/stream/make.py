@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""usage: make.py KIND > FILE: streams for tests, made with nothing but msgpack and numpy."""
+"""usage: make.py KIND [slab=PLANES] [rows=ROWS] [values=FILE] > STREAM: streams for tests, made with msgpack and numpy alone.
+
+values: a file that gets offset and length of each bin's content."""
 import sys
 
 import msgpack
@@ -7,9 +9,18 @@ import numpy as np
 
 
 def write(out, frames, cases=None):
-    """frames: dicts of header keys, plus layers: list of (map, array [channels, z, y, x]), slab: planes, closing: map."""
-    put = lambda o: out.write(msgpack.packb(o))
-    failed = 0
+    """frames: dicts of header keys, plus layers: list of (map, array [channels, z, y, x]), slab: planes, closing: map.
+    Returns where the values are: a list of (offset, length)."""
+    failed, at, values = 0, 0, []
+
+    def put(o):
+        nonlocal at
+        b = msgpack.packb(o)
+        out.write(b)
+        at += len(b)
+        if isinstance(o, bytes):
+            values.append((at - len(o), len(o)))
+
     put({"qualm": 1, "history": ["make.py"], **({"cases": cases} if cases is not None else {})})
     for f in frames:
         layers, dz, closing = f.get("layers", []), f.get("slab", 1), f.get("closing", {})
@@ -28,6 +39,7 @@ def write(out, frames, cases=None):
                         put(np.ascontiguousarray(a[:, z:z + dz, y:y + dy]).tobytes())
         put(closing)
     put({"end": True, "frames": len(frames), "failed": failed})
+    return values
 
 
 def small():
@@ -78,4 +90,7 @@ if __name__ == "__main__":
             f["slab"] = min(int(args["slab"]), f["layers"][0][1].shape[1])
         if "rows" in args and "layers" in f:
             f["slab"], f["rows"] = 1, int(args["rows"])
-    write(sys.stdout.buffer, frames, cases=len(frames))
+    values = write(sys.stdout.buffer, frames, cases=len(frames))
+    if "values" in args:
+        with open(args["values"], "w") as f:
+            f.writelines("%d %d\n" % v for v in values)
