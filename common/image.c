@@ -30,7 +30,7 @@ bool image_alloc(struct image *im, const char *path, uint64_t file_bytes, int bi
 		            path, (long long)im->channels, (long long)im->shape[0], (long long)im->shape[1],
 		            (long long)im->shape[2], memory_limit >> 20);
 	if (bytes / 4 / 8 * (size_t)bits / 1032 > file_bytes)
-		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld x %lld numbers, more than it holds; it is truncated",
+		return fail(XDATA, "%s: its header asks for %lld x %lld x %lld x %lld numbers, more than it holds: truncated",
 		            path, (long long)im->channels, (long long)im->shape[0], (long long)im->shape[1],
 		            (long long)im->shape[2]);
 	im->data = xaligned(bytes, 1);

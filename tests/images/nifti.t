@@ -22,7 +22,9 @@ for kind in CODES:
 
 a = (rng.random((3, 5, 4)) * 100).astype("i2")
 one = lambda b, name="x.nii": frames(run("decode", put(name, b)))[0]
-assert np.array_equal(one(nifti(a, slope=0.5, inter=-3.25))[1][0][0], (a * 0.5 - 3.25).astype("f4"))
+for version in (1, 2):
+    for order in "<>":
+        assert np.array_equal(one(nifti(a, version, order, slope=0.5, inter=-3.25))[1][0][0], (a * 0.5 - 3.25).astype("f4"))
 assert np.array_equal(one(nifti(a, slope=0, inter=7))[1][0][0], a)                  # a slope of 0 means none
 assert np.array_equal(one(nifti(a.astype("f8") / 7, slope=3, inter=1))[1][0][0], (a / 7 * 3 + 1).astype("f4"))
 assert np.array_equal(one(nifti(a, offset=4096))[1][0][0], a) and np.array_equal(one(nifti(a, 2, offset=0))[1][0][0], a)
