@@ -122,6 +122,24 @@ bool labels_finish(struct labels *l)
 	return true;
 }
 
+bool labels_probs(struct layer **probs, const struct frame *f)
+{
+	struct member id;
+
+	*probs = NULL;
+	for (int i = 0; i < f->n_layers; i++) {
+		struct layer *l = f->layer[i];
+		if (l->dropped || strcmp(l->kind, "probs"))
+			continue;
+		if (layer_member(l, &id) && (*probs || id.of > 1))
+			return fail(XDATA, "its probabilities are those of members; average-probs comes before");
+		if (l->type != DT_F4)
+			return fail(XDATA, "its probabilities are of type %s, not <f4", dtype_name(l->type));
+		*probs = *probs ? *probs : l;
+	}
+	return true;
+}
+
 static struct label *add(struct labels *l, const char *name, int n)
 {
 	struct label *e;

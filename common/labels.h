@@ -35,6 +35,10 @@ void labels_free(struct labels *l);
 bool labels_from_frame(struct labels *l, const struct frame *f, int64_t channels);
 void labels_to_frame(struct frame *f, const struct labels *l);
 
+/* *probs: a frame's mean probabilities, or those of the only member that its case has; NULL without any.
+ * fail()s XDATA when they are of one of several members, or not <f4. */
+bool labels_probs(struct layer **probs, const struct frame *f);
+
 /* Channels that are scored one by one: foreground classes, or regions.  Their names are those of the entries. */
 int labels_n_structures(const struct labels *l);
 const struct label *labels_structure(const struct labels *l, int i);

@@ -27,7 +27,7 @@ struct part {
 
 /* One case while its slabs go by. */
 struct tally {
-	const struct layer *label, *probs;      /* the segmentation: label if there is one, else made from probs */
+	struct layer *label, *probs;            /* the segmentation: label if there is one, else made from probs */
 	struct labels labels;
 	int n_maps, n_parts, parts_made;
 	const struct layer *map[MAPS_MAX];
@@ -40,8 +40,6 @@ struct tally {
 
 static bool find_layers(struct tally *t, const struct frame *f)
 {
-	struct member id;
-
 	t->n_maps = 0;
 	for (int i = 0; map_kinds[i] && t->n_maps < MAPS_MAX; i++) {
 		const struct layer *l = frame_layer(f, map_kinds[i]);
@@ -51,16 +49,15 @@ static bool find_layers(struct tally *t, const struct frame *f)
 			t->map[t->n_maps++] = l;
 	}
 	t->label = as_coded ? NULL : frame_layer(f, "label");
-	t->probs = frame_layer(f, "probs");
-	if (!t->label && !t->probs)
-		return fail(XDATA, "it holds no probabilities%s to take a segmentation from", as_coded ? "" : " and no labels");
-	if (t->label)
-		return t->label->channels == 1 || fail(XDATA, "its label layer has %lld channels", (long long)t->label->channels);
-	if (layer_member(t->probs, &id))
-		return fail(XDATA, "its probabilities are those of members; average-probs comes before");
-	if (as_coded && t->probs->channels < 2)
-		return fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes");
-	return t->probs->type == DT_F4 || fail(XDATA, "its probabilities are of type %s, not <f4", dtype_name(t->probs->type));
+	if (t->label && t->label->channels != 1)
+		return fail(XDATA, "its label layer has %lld channels", (long long)t->label->channels);
+	if (!labels_probs(&t->probs, f))
+		return false;
+	if (as_coded && t->probs && (t->probs->channels < 2 || mpk_is_str(mpk_get(&t->probs->map, "activation"), "sigmoid")))
+		return fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes, not of regions");
+	if (t->n_maps && !t->label && !t->probs)
+		return fail(XDATA, "it holds maps but no probabilities%s to take a segmentation from", as_coded ? "" : " and no labels");
+	return true;
 }
 
 /* The foreground, every value but 0, and each class or region. */
@@ -88,7 +85,7 @@ static bool begin(struct tally *t, const struct frame *f)
 {
 	size_t slab = (size_t)f->slab[0] * (size_t)f->slab[1] * (size_t)f->shape[2];
 
-	if (!find_layers(t, f) || !labels_from_frame(&t->labels, f, t->probs ? t->probs->channels : 0))
+	if (!labels_from_frame(&t->labels, f, t->probs ? t->probs->channels : 0))
 		return false;
 	name_parts(t, f->shape[2]);
 	t->seg = xrealloc(t->seg, slab, sizeof *t->seg);
@@ -206,9 +203,13 @@ static void put_scores(struct frame *f, const struct tally *t)
 
 static void one_case(struct sink *out, struct source *in, struct frame *f, struct tally *t)
 {
-	bool begun = false;
+	bool begun = false, ok = find_layers(t, f);
 
-	if (!begin(t, f)) {
+	if (ok && !t->label && !t->probs) {             /* not for us */
+		sink_pass(out, in, f);
+		return;
+	}
+	if (!ok || !begin(t, f)) {
 		case_failed(out, in, f);
 		return;
 	}

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "common/as_coded.h"
 #include "common/die.h"
-#include "common/frame.h"
+#include "common/labels.h"
 #include "common/maps.h"
 #include "common/opt.h"
 
@@ -39,27 +39,18 @@ static bool has_cropped(const float *probs, int64_t channels, bool sigmoid, size
 	return false;
 }
 
-static bool check(const struct layer *probs, bool sigmoid)
-{
-	struct member id;
-
-	if (!probs)
-		return fail(XDATA, "it holds no probabilities");
-	if (layer_member(probs, &id))
-		return fail(XDATA, "its probabilities are those of members; average-probs comes before");
-	if (probs->type != DT_F4)
-		return fail(XDATA, "its probabilities are of type %s, not <f4", dtype_name(probs->type));
-	if (as_coded && (sigmoid || probs->channels < 2))
-		return fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes, not of regions");
-	return true;
-}
-
 static void one_case(struct sink *out, struct source *in, struct frame *f)
 {
-	struct layer *probs = frame_layer(f, "probs"), *old = frame_layer(f, "class_entropy"), *map;
-	bool sigmoid = probs && mpk_is_str(mpk_get(&probs->map, "activation"), "sigmoid"), cropped = false;
+	struct layer *probs, *old = frame_layer(f, "class_entropy"), *map;
+	bool ok = labels_probs(&probs, f), sigmoid = probs && mpk_is_str(mpk_get(&probs->map, "activation"), "sigmoid"), cropped = false;
 
-	if (!check(probs, sigmoid)) {
+	if (ok && !probs) {                             /* not for us */
+		sink_pass(out, in, f);
+		return;
+	}
+	if (ok && as_coded && (sigmoid || probs->channels < 2))
+		ok = fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes, not of regions");
+	if (!ok) {
 		case_failed(out, in, f);
 		return;
 	}

@@ -23,25 +23,17 @@ static void segment(struct layer *out, const struct layer *probs, const struct l
 	}
 }
 
-static bool check(struct labels *l, const struct frame *f, const struct layer *probs)
-{
-	struct member id;
-
-	if (!probs)
-		return fail(XDATA, "it holds no probabilities");
-	if (layer_member(probs, &id))
-		return fail(XDATA, "its probabilities are those of members; average-probs comes before");
-	if (probs->type != DT_F4)
-		return fail(XDATA, "its probabilities are of type %s, not <f4", dtype_name(probs->type));
-	return labels_from_frame(l, f, probs->channels);
-}
-
 static void one_case(struct sink *out, struct source *in, struct frame *f, uint16_t **wide, size_t *room)
 {
-	struct layer *probs = frame_layer(f, "probs"), *old = frame_layer(f, "label"), *label;
+	struct layer *probs, *old = frame_layer(f, "label"), *label;
 	struct labels l;
+	bool ok = labels_probs(&probs, f);
 
-	if (!check(&l, f, probs)) {
+	if (ok && !probs) {                             /* not for us */
+		sink_pass(out, in, f);
+		return;
+	}
+	if (!ok || !labels_from_frame(&l, f, probs->channels)) {
 		case_failed(out, in, f);
 		return;
 	}

@@ -224,12 +224,27 @@ static bool finish_failed(struct job *j, bool ok, const char *other)
 	return true;
 }
 
+/* A frame without any probabilities, averaged or not, passes. */
+static bool concerns_us(const struct job *j)
+{
+	for (int k = 0; k < j->n; k++)
+		if (j->f[k].failed || frame_layer(&j->f[k], "probs"))
+			return true;
+	return false;
+}
+
 /* One case of a single stream, of which f[0] is the first frame.  Leaves the next frame in ahead; false if there is none. */
 static bool one_stream(struct job *j)
 {
 	struct frame *f = &j->f[0], *g = &j->ahead;
-	bool ok = f->failed || members_take(&j->members, f, f, 0), next;
 	char *other = NULL;
+	bool ok, next;
+
+	if (!concerns_us(j)) {
+		sink_pass(j->out, j->in[0], f);
+		return source_next(j->in[0], g);
+	}
+	ok = f->failed || members_take(&j->members, f, f, 0);
 
 	if (ok && !f->failed) {
 		learn_case(j);
@@ -241,7 +256,8 @@ static bool one_stream(struct job *j)
 				case_failed(j->out, j->in[0], f);
 			next = source_next(j->in[0], g);
 			if (next && !strcmp(g->name, f->name))
-				die(XDATA, "%s: case %s comes again after its %d members; -n tells how many to expect", source_name(j->in[0]), f->name, j->members.n);
+				die(XDATA, "%s: case %s comes again after its %d members; -n tells how many to expect",
+				    source_name(j->in[0]), f->name, j->members.n);
 			return next;
 		}
 		ok = begin_whole(j) && add_volume(j, j->in[0], f, 0);
@@ -282,6 +298,11 @@ static void several_streams(struct job *j)
 	char *other = NULL;
 	bool ok = true, same_slabs = true;
 
+	if (!concerns_us(j)) {
+		sink_pass(j->out, j->in[0], &j->f[0]);
+		skip_all(j);
+		return;
+	}
 	for (int k = 0; k < j->n && !other; k++)
 		if (j->f[k].failed)
 			other = xasprintf("member stream %s: %s", j->members.stream[k], j->f[k].failed);

@@ -144,7 +144,7 @@ static bool take(struct members *m, const struct frame *base, const struct frame
 
 bool members_take(struct members *m, const struct frame *base, const struct frame *f, int stream)
 {
-	bool averaged = mpk_get(&f->header, "members") != NULL;
+	bool averaged = frame_layer(f, "probs") != NULL;
 	int before = m->n;
 
 	for (int i = 0; i < f->n_layers; i++)
@@ -203,7 +203,8 @@ bool members_whole(const struct members *m)
 		if (lack < 0 && s->of == 1)     /* each made by itself and put side by side: -n is the only check */
 			continue;
 		if (lack < 0)
-			return fail(XDATA, "%lld members came from %s, which says that it has %lld", (long long)(s->of - lack), m->stream[s->stream], (long long)s->of);
+			return fail(XDATA, "%lld members came from %s, which says that it has %lld", (long long)(s->of - lack),
+			            m->stream[s->stream], (long long)s->of);
 		lost_indexes(lost, sizeof lost, m, s->stream, s->of);
 		return fail(XDATA, "of %lld members of %s, %lld did not come: index %s", (long long)s->of, m->stream[s->stream], (long long)lack, lost);
 	}

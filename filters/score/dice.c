@@ -8,19 +8,16 @@
 
 static bool find_segmentation(struct dice *d, const struct frame *f)
 {
-	struct member id;
-
 	d->label = d->as_coded ? NULL : frame_layer(f, "label");
-	d->probs = frame_layer(f, "probs");
-	if (d->label)
-		return d->label->channels == 1 || fail(XDATA, "its label layer has %lld channels", (long long)d->label->channels);
-	if (!d->probs)
+	if (!labels_probs(&d->probs, f))
+		return false;
+	if (!d->label && !d->probs)
 		return fail(XDATA, "it holds no probabilities%s to compare with the reference", d->as_coded ? "" : " and no labels");
-	if (layer_member(d->probs, &id))
-		return fail(XDATA, "its probabilities are those of members; average-probs comes before");
-	if (d->as_coded && d->probs->channels < 2)
-		return fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes");
-	return d->probs->type == DT_F4 || fail(XDATA, "its probabilities are of type %s, not <f4", dtype_name(d->probs->type));
+	if (d->label && d->label->channels != 1)
+		return fail(XDATA, "its label layer has %lld channels", (long long)d->label->channels);
+	if (d->as_coded && (d->probs->channels < 2 || mpk_is_str(mpk_get(&d->probs->map, "activation"), "sigmoid")))
+		return fail(XDATA, "UnnUNet's code (--as-coded) needs probabilities of two or more classes, not of regions");
+	return true;
 }
 
 /* A file may hold 0 to the largest label, and the ignore label; any other value is a wrong file or a wrong network. */

@@ -7,7 +7,7 @@ struct overlap { int64_t both, predicted, reference; };   /* voxels, without tho
 
 struct dice {
 	struct labels labels;
-	const struct layer *label, *probs;   /* the segmentation: label if there is one, else made from probs */
+	struct layer *label, *probs;         /* the segmentation: label if there is one, else made from probs */
 	bool as_coded;
 	uint16_t *reference;                 /* [z][y][x] of the case */
 	uint16_t *seg;                       /* [voxels of a slab] */

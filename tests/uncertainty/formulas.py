@@ -102,15 +102,24 @@ run("average-probs < in.frames | entropy | contour-norm > out.frames")
 s = read("out.frames")[0]["scores"]
 close(s["contour_pixels"], contour(other[0] > 0).sum(), 0, "label layer")
 close(s["class_entropy:c3"], class_entropy(P.astype(np.float64)).sum() / contour(other[0] == 3).sum(), 1e-6, "label layer")
-run("average-probs < in.frames | segment -d | frames -l '*' > out.frames")
+run("average-probs < in.frames | segment -d | frames -L '*' > out.frames")
 assert set(read("out.frames")[0]["data"]) == {"label"}
+
+# a single member needs no mean; a frame without probabilities passes
+save("in.frames", [case("one", [P[0]], NAMES[5]), {"case": "image", "layers": [({"kind": "image"}, other.astype("<f4"))]}])
+run("segment < in.frames | entropy | contour-norm > alone.frames; average-probs < in.frames | segment | entropy | contour-norm > mean.frames")
+for a, b in zip(read("alone.frames"), read("mean.frames")):
+    for kind in "label", "class_entropy", "image":
+        assert (kind in a["data"]) == (kind in b["data"]) and (kind not in a["data"] or abs(a["data"][kind][0][1].astype(float) - b["data"][kind][0][1]).max() < 1e-6)
+    assert set(a["scores"]) == set(b["scores"])
+assert list(read("mean.frames")[1]["data"]) == ["image"] and not read("mean.frames")[1]["scores"]
 
 # refusals, a line and status 3 each
 for what, f, program, words in (
         ("members", case("a", list(P), NAMES[5]), "entropy", "a: its probabilities are those of members; average-probs comes before"),
         ("members", case("a", list(P), NAMES[5]), "segment", "a: its probabilities are those of members"),
-        ("nothing", {"case": "a", "layers": [({"kind": "image"}, other.astype("<f4"))]}, "entropy", "a: it holds no probabilities"),
-        ("nothing", {"case": "a", "layers": [({"kind": "image"}, other.astype("<f4"))]}, "contour-norm", "a: it holds no probabilities and no labels"),
+        ("no segmentation", {"case": "a", "layers": [({"kind": "t_test"}, other.astype("<f4"))]}, "contour-norm", "a: it holds maps but no probabilities and no labels"),
+        ("map", {"case": "a", "layers": [({"kind": "t_test"}, other)]}, "contour-norm", "a: its map t_test is not one channel of <f4"),
         ("channels", {"case": "a", "labels": NAMES[3], "layers": [({"kind": "probs"}, P[0])]}, "contour-norm", "a: its probabilities have 5 channels where its labels make 3"),
         ("no labels", {"case": "a", "layers": [({"kind": "probs", "activation": "sigmoid"}, P[0])]}, "segment", "a: its probabilities are those of regions, but its header has no labels"),
         ("regions", {"case": "a", "layers": [({"kind": "probs", "activation": "sigmoid"}, P[0])]}, "entropy --as-coded", "of two or more classes, not of regions"),

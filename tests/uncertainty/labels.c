@@ -49,7 +49,8 @@ static void classes(void)
 {
 	struct labels l = make("b=2 background=0 a=1 c=3", NULL, 4);
 	/* the first of equal maxima wins */
-	const float probs[4][5] = { { 0.3f, 0.2f, 0.5f, 0, 0.25f }, { 0.3f, 0.4f, 0.5f, 0, 0.25f }, { 0.2f, 0.4f, 0, 0.1f, 0.25f }, { 0.2f, 0, 0, 0.9f, 0.25f } };
+	const float probs[4][5] = { { 0.3f, 0.2f, 0.5f, 0, 0.25f }, { 0.3f, 0.4f, 0.5f, 0, 0.25f },
+	                            { 0.2f, 0.4f, 0, 0.1f, 0.25f }, { 0.2f, 0, 0, 0.9f, 0.25f } };
 	uint16_t out[5];
 
 	CHECK(labels_finish(&l));
