@@ -158,15 +158,21 @@ static void keep_command_line(int argc, char **argv)
 
 void opt_parse(int *argc, char ***argv, const struct opt *opts, const char *operands, const char *purpose)
 {
-	char **a = *argv;
+	char **a = *argv, **operand = xcalloc((size_t)*argc + 1, sizeof *operand);
 	const char *slash = strrchr(a[0], '/');
+	int n_operands = 0;
 
 	prog = slash ? slash + 1 : a[0];
 	die_signals();
 	keep_command_line(*argc, *argv);
-	for (a++; *a && (*a)[0] == '-' && (*a)[1]; a++) {
+	for (a++; *a; a++) {
+		if ((*a)[0] != '-' || !(*a)[1]) {               /* an operand; options may follow it */
+			operand[n_operands++] = *a;
+			continue;
+		}
 		if (!strcmp(*a, "--")) {
-			a++;
+			while (*++a)
+				operand[n_operands++] = *a;
 			break;
 		}
 		if (!strcmp(*a, "--dump-mdoc")) {
@@ -213,8 +219,9 @@ void opt_parse(int *argc, char ***argv, const struct opt *opts, const char *oper
 		io_close_stdout();
 		exit(XOK);
 	}
-	*argc -= (int)(a - *argv);
-	*argv = a;
-	if (!*operands && *a)
-		opt_usage("unexpected operand '%s'", *a);
+	memcpy(*argv, operand, ((size_t)n_operands + 1) * sizeof *operand);
+	free(operand);
+	*argc = n_operands;
+	if (!*operands && n_operands)
+		opt_usage("unexpected operand '%s'", **argv);
 }

@@ -1,7 +1,7 @@
 /* opt: one table of options gives parsing, range checks, -h, and the SYNOPSIS that tests compare with the man page.
  *
  * Every program also takes -h --help, -V --version, -v --verbose and --memory SIZE, described in qualm(1).
- * Options end at the first operand or at "--"; flags may be joined (-kp), values attached (-j2, --steps=3). */
+ * Options may stand before, between and after operands and end at "--"; flags may be joined (-kp), values attached (-j2, --steps=3). */
 #ifndef COMMON_OPT_H
 #define COMMON_OPT_H
 #include <stdbool.h>
