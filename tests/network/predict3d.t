@@ -18,10 +18,10 @@ full=hippocampus_3d_fullres/fold_0/checkpoint_final.pth
 labels=99.99 probs=99.9
 compare hippocampus_3d_fullres_fold_0 hippocampus_3d_fullres $full '' --parity "$one" "$two"
 compare hippocampus_3d_fullres_fold_0_disable_tta hippocampus_3d_fullres $full '' '--parity --disable-tta' "$one"
-compare hippocampus_3d_fullres_fold_0_step_size_0.8 hippocampus_3d_fullres $full '' '--parity --step-size 0.8' "$one"
+compare hippocampus_3d_fullres_fold_0_step_size_0.8 hippocampus_3d_fullres $full '' '--parity --disable-tta --step-size 0.8' "$one"
 compare hippocampus_3d_lowres hippocampus_3d_lowres hippocampus_3d_lowres/fold_all/checkpoint_final.pth '' --parity "$one" "$two"
 compare hippocampus_3d_cascade_fullres hippocampus_3d_cascade_fullres hippocampus_3d_cascade_fullres/fold_0/checkpoint_final.pth \
-	"-p $golden/predict/hippocampus_3d_lowres" --parity "$one" "$two"
+	"--previous $golden/predict/hippocampus_3d_lowres" --parity "$one" "$two"
 compare hippocampus_regions hippocampus_regions hippocampus_regions/fold_all/checkpoint_final.pth '' --parity "$one" "$two"
 compare hippocampus_torch_resampler hippocampus_torch_resampler $full '-c 3d_fullres' --parity "$one" "$two"
 compare hippocampus_legacy_plans hippocampus_legacy_plans $full '-c 3d_fullres' --parity "$one"
