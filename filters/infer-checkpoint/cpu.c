@@ -50,21 +50,21 @@ static float *large(size_t floats)
 	return p;
 }
 
-/* Points w->x at the segments of output pixels first .. first + pixels - 1. */
-static void gather(const struct run *r, int first, int pixels)
+static bool reads_planes(const struct step *s) { return s->input.block[0].lanes == 1; }
+
+/* Points w->x at the segments of taps tap .. tap + n_taps - 1 of output pixels first .. first + pixels - 1. */
+static void gather(const struct run *r, int first, int pixels, int tap, int n_taps)
 {
 	const struct step *s = r->s;
 	size_t lanes = (size_t)s->k->lanes;
 	float *scratch = r->w->memory + s->scratch;
+	int n = s->n_segments / taps(s->input.kernel) * n_taps;
 
-	if (s->in_place) {
-		for (int i = 0; i < s->n_segments; i++)
-			r->w->x[i] = r->w->memory + s->input.block[i].offset + (size_t)first * lanes;
-		return;
-	}
-	s->k->pack(scratch, r->w->memory, &s->input, first, pixels);
-	for (int i = 0; i < s->n_segments; i++)
-		r->w->x[i] = scratch + (size_t)i * (size_t)pixels * lanes;
+	if (!s->in_place)
+		s->k->pack(scratch, r->w->memory, &s->input, first, pixels, tap, n_taps);
+	for (int i = 0; i < n; i++)
+		r->w->x[i] = s->in_place ? r->w->memory + s->input.block[i].offset + (size_t)first * lanes
+		                         : scratch + (size_t)(i * pixels) * (reads_planes(s) ? 1 : lanes);
 }
 
 /* The n pixels of the next group: all groups nearly equal. */
@@ -79,28 +79,31 @@ static void conv_matrix(const struct run *r)
 {
 	const struct step *s = r->s;
 	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes;
+	int n_taps = taps(s->input.kernel), per_tap = s->n_segments / n_taps;
 
 	for (int first = 0, n; first < s->pixels; first += n) {
 		n = group_size(s->pixels - first, s->group);
-		gather(r, first, n);
-		for (int panel = 0; panel < panels(s); panel++) {
-			size_t at = (size_t)panel * 2 * lanes;
-			s->k->gemm(r->out + (size_t)panel * 2 * block + (size_t)first * lanes, block, r->w->x, s->run, s->n_segments,
-			           r->packed + s->weights + (size_t)s->depth * at, r->bias ? r->bias + at : NULL, n, panel_blocks(s, panel));
+		for (int tap = 0, m; tap < n_taps; tap += m) {
+			m = n_taps - tap < s->tap_group ? n_taps - tap : s->tap_group;
+			gather(r, first, n, tap, m);
+			for (int panel = 0; panel < panels(s); panel++) {
+				size_t column = (size_t)panel * 2 * lanes, row = (size_t)(tap * s->node->c_in * panel_blocks(s, panel)) * lanes;
+				s->k->gemm(r->out + (size_t)panel * 2 * block + (size_t)first * lanes, block, r->w->x, s->run + tap * per_tap,
+				           m * per_tap, r->packed + s->weights + (size_t)s->depth * column + row, r->bias ? r->bias + column : NULL,
+				           tap > 0, n, panel_blocks(s, panel), reads_planes(s));
+			}
 		}
 	}
 }
 
-/* Offsets in the output of tap (kz, ky, kx) of input pixels first .. first + n - 1. */
-static void tap_places(size_t *at, const struct step *s, int first, int n, int tap)
+/* Offsets in the output of the first tap of input pixels first .. first + n - 1. */
+static void places(size_t *at, const struct step *s, int first, int n)
 {
 	const int *in = s->input.in, *stride = s->node->stride;
-	int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
 
 	for (int p = 0; p < n; p++) {
 		int x = (first + p) % in[2], y = (first + p) / in[2] % in[1], z = (first + p) / in[2] / in[1];
-		int row = (z * stride[0] + kz) * in[1] * stride[1] + y * stride[1] + ky;
-		at[p] = ((size_t)row * (size_t)(in[2] * stride[2]) + (size_t)(x * stride[2] + kx)) * (size_t)s->k->lanes;
+		at[p] = (size_t)((z * stride[0] * in[1] + y) * stride[1] * in[2] + x) * (size_t)(stride[2] * s->k->lanes);
 	}
 }
 
@@ -108,6 +111,7 @@ static void tap_places(size_t *at, const struct step *s, int first, int n, int t
 static void upsample(const struct run *r)
 {
 	const struct step *s = r->s;
+	const int *stride = s->node->stride;
 	int in_pixels = taps(s->input.in);
 	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes;
 	float *tile = r->w->memory + s->scratch + (size_t)s->n_segments * (size_t)s->group * lanes;
@@ -115,59 +119,88 @@ static void upsample(const struct run *r)
 
 	for (int first = 0, n; first < in_pixels; first += n) {
 		n = group_size(in_pixels - first, s->group);
-		gather(r, first, n);
-		for (int tap = 0; tap < taps(s->node->stride); tap++) {
-			tap_places(at, s, first, n, tap);
+		gather(r, first, n, 0, 1);
+		places(at, s, first, n);
+		for (int tap = 0; tap < taps(stride); tap++) {
+			int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
+			size_t shift = ((size_t)(kz * s->input.in[1] * stride[1] + ky) * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
 			for (int panel = 0; panel < panels(s); panel++) {
 				size_t column = (size_t)panel * 2 * lanes;
 				const float *w = r->packed + s->weights + (size_t)tap * tap_size + (size_t)s->depth * column;
 				s->k->gemm(tile, (size_t)n * lanes, r->w->x, s->run, s->n_segments, w, r->bias ? r->bias + column : NULL,
-				           n, panel_blocks(s, panel));
+				           false, n, panel_blocks(s, panel), false);
 				for (int b = 0; b < panel_blocks(s, panel); b++)
-					s->k->scatter(r->out + (size_t)(panel * 2 + b) * block, at, tile + (size_t)(b * n) * lanes, n);
+					s->k->scatter(r->out + (size_t)(panel * 2 + b) * block + shift, at, tile + (size_t)(b * n) * lanes, n);
 			}
 		}
 	}
 }
 
-/* Transforms rows of tiles of plane z of all input blocks into slot z mod slots; planes outside the image are 0.
- * v: [point][block][slot][tile][lanes] */
-static void winograd_plane(const struct run *r, float *v, int tiles, int ty, int rows, int z)
+/* A chunk of a Winograd step: planes z .. z + planes - 1, tiles of rows ty .. ty + rows - 1. */
+struct chunk {
+	float *v;                               /* transformed input [point][block][slot][tile][lanes] */
+	float *m;                               /* products [point][block][plane][tile][lanes] */
+	int z, planes, ty, rows, tiles;
+};
+
+static int slot(const struct step *s, const struct chunk *c, int z)
+{
+	int i = z + s->input.kernel[0] / 2;
+
+	return s->planes > 1 ? i - c->z : i % s->slots;
+}
+
+/* Transforms plane z of all input blocks; planes outside the image are 0. */
+static void winograd_plane(const struct run *r, const struct chunk *c, int z)
 {
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
-	size_t lanes = (size_t)s->k->lanes, slot_size = (size_t)tiles * lanes, block_size = (size_t)s->slots * slot_size;
-	int slot = (z + g->kernel[0] / 2) % s->slots;
+	size_t lanes = (size_t)s->k->lanes, slot_size = (size_t)c->tiles * lanes;
 
 	for (int i = 0; i < g->n_blocks; i++) {
-		float *to = v + (size_t)i * block_size + (size_t)slot * slot_size;
-		const float *plane = r->w->memory + g->block[i].offset + (size_t)(z * g->in[1] * g->in[2]) * lanes;
-		if (z >= 0 && z < g->in[0])
-			s->k->winograd_in(to, (size_t)g->n_blocks * block_size, plane, g->in[1], g->in[2], ty, rows);
-		else
+		float *to = c->v + (size_t)(i * s->slots + slot(s, c, z)) * slot_size;
+		if (z >= 0 && z < g->in[0]) {
+			const float *plane = r->w->memory + g->block[i].offset + (size_t)(z * g->in[1] * g->in[2]) * lanes;
+			s->k->winograd_in(to, s->point_in, plane, g->in[1], g->in[2], c->ty, c->rows);
+		} else {
 			for (int point = 0; point < WINOGRAD; point++)
-				memset(to + (size_t)(point * g->n_blocks) * block_size, 0, slot_size * sizeof *to);
+				memset(to + (size_t)point * s->point_in, 0, slot_size * sizeof *to);
+		}
 	}
 }
 
-/* Products of output planes z .. z + planes - 1 of a strip; m: [point][block][plane][tile][lanes]. */
-static void winograd_products(const struct run *r, float *m, const float *v, int tiles, int z)
+/* The planes that the last chunk and this one share move to the first slots. */
+static void winograd_shift(const struct run *r, const struct chunk *c)
+{
+	const struct step *s = r->s;
+	size_t slot_size = (size_t)(c->tiles * s->k->lanes);
+
+	for (int point = 0; point < WINOGRAD; point++)
+		for (int i = 0; i < s->input.n_blocks; i++) {
+			float *v = c->v + (size_t)point * s->point_in + (size_t)(i * s->slots) * slot_size;
+			memmove(v, v + (size_t)s->planes * slot_size, (size_t)(s->input.kernel[0] - 1) * slot_size * sizeof *v);
+		}
+}
+
+static void winograd_products(const struct run *r, const struct chunk *c)
 {
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
-	size_t lanes = (size_t)s->k->lanes, slot_size = (size_t)tiles * lanes, block_size = (size_t)s->slots * slot_size;
-	size_t m_block = (size_t)s->planes * slot_size;
+	size_t lanes = (size_t)s->k->lanes, slot_size = (size_t)c->tiles * lanes, block = (size_t)s->planes * slot_size;
 	const float *w = r->packed + s->weights;
 
-	for (int point = 0; point < WINOGRAD; point++)
+	for (int point = 0; point < WINOGRAD; point++) {
+		const float *v = c->v + (size_t)point * s->point_in;
+		float *m = c->m + (size_t)point * s->point_out;
+		for (int kz = 0, i = 0; kz < g->kernel[0]; kz++)
+			for (int b = 0; b < g->n_blocks; b++)
+				r->w->x[i++] = v + (size_t)(b * s->slots + slot(s, c, c->z + kz - g->kernel[0] / 2)) * slot_size;
 		for (int panel = 0; panel < panels(s); panel++) {
-			int blocks = panel_blocks(s, panel);
-			for (int kz = 0; kz < g->kernel[0]; kz++)
-				for (int i = 0; i < g->n_blocks; i++)
-					r->w->x[kz * g->n_blocks + i] = v + (size_t)(point * g->n_blocks + i) * block_size + (size_t)((z + kz) % s->slots) * slot_size;
-			s->k->gemm(m + (size_t)(point * s->blocks + panel * 2) * m_block, m_block, r->w->x, s->run, s->n_segments, w, NULL, s->planes * tiles, blocks);
-			w += (size_t)s->depth * (size_t)blocks * lanes;
+			s->k->gemm(m + (size_t)(panel * 2) * block, block, r->w->x, s->run, s->n_segments, w, NULL, false, c->planes * c->tiles,
+			           panel_blocks(s, panel), false);
+			w += (size_t)(s->depth * panel_blocks(s, panel)) * lanes;
 		}
+	}
 }
 
 static void conv_winograd(const struct run *r)
@@ -175,23 +208,26 @@ static void conv_winograd(const struct run *r)
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
 	int tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, pad = g->kernel[0] / 2;
-	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes, plane = (size_t)(g->out[1] * g->out[2]) * lanes;
-	float *v = r->w->memory + s->scratch;
-	float *m = v + WINOGRAD * (size_t)(g->n_blocks * s->slots * s->rows * tiles_x) * lanes;
+	size_t lanes = (size_t)s->k->lanes, plane = (size_t)(g->out[1] * g->out[2]) * lanes;
+	struct chunk c = { .v = r->w->memory + s->scratch };
 
-	for (int ty = 0, rows; ty < tiles_y; ty += rows) {
-		rows = tiles_y - ty < s->rows ? tiles_y - ty : s->rows;
-		int tiles = rows * tiles_x, ready = -pad;
-		for (int z = 0; z < g->out[0]; z += s->planes) {
-			for (; ready < z + s->planes + pad; ready++)
-				winograd_plane(r, v, tiles, ty, rows, ready);
-			winograd_products(r, m, v, tiles, z);
+	c.m = c.v + WINOGRAD * s->point_in;
+	for (c.ty = 0; c.ty < tiles_y; c.ty += c.rows) {
+		c.rows = tiles_y - c.ty < s->rows ? tiles_y - c.ty : s->rows;
+		c.tiles = c.rows * tiles_x;
+		for (int ready = -pad, z = 0; z < g->out[0]; z += s->planes) {
+			c.z = z;
+			c.planes = g->out[0] - z < s->planes ? g->out[0] - z : s->planes;
+			if (s->planes > 1 && z > 0)
+				winograd_shift(r, &c);
+			for (; ready < z + c.planes + pad; ready++)
+				winograd_plane(r, &c, ready);
+			winograd_products(r, &c);
 			for (int b = 0; b < s->blocks; b++)
-				for (int i = 0; i < s->planes; i++)
-					s->k->winograd_out(r->out + (size_t)b * block + (size_t)(z + i) * plane,
-					                   m + (size_t)(b * s->planes + i) * (size_t)tiles * lanes,
-					                   (size_t)(s->blocks * s->planes * tiles) * lanes, g->out[1], g->out[2], ty, rows,
-					                   r->bias ? r->bias + (size_t)b * lanes : NULL);
+				for (int i = 0; i < c.planes; i++)
+					s->k->winograd_out(r->out + (size_t)b * (size_t)s->pixels * lanes + (size_t)(z + i) * plane,
+					                   c.m + (size_t)((b * s->planes + i) * c.tiles) * lanes, s->point_out, g->out[1], g->out[2],
+					                   c.ty, c.rows, r->bias ? r->bias + (size_t)b * lanes : NULL);
 		}
 	}
 }

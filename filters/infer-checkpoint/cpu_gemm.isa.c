@@ -9,27 +9,28 @@ enum { TILE_1 = 12, TILE_2 = 6 };               /* 16 registers: 12 sums, 2 weig
 #endif
 
 /* P pixels x B blocks: all sums stay in registers while weights stream past once and each input is broadcast to B
- * products.  P and B are constants where this is called. */
-INLINE void tile(float *out, size_t block_step, const float *const *x, size_t at, const int *n, int n_segments,
-                 const float *w, const float *bias, const int P, const int B)
+ * products.  P, B and STEP, the floats from one pixel to the next, are constants where this is called. */
+INLINE void tile(float *out, size_t block_step, const float *const *x, size_t first, const int *n, int n_segments,
+                 const float *w, const float *bias, bool add, const int P, const int B, const int STEP)
 {
 	vec a[12], b[12];
 
+	out += first * LANES;
 #pragma GCC unroll 12
 	for (int p = 0; p < P; p++) {
-		a[p] = bias ? load(bias) : splat(0);
+		a[p] = add ? load(out + p * LANES) : bias ? load(bias) : splat(0);
 		if (B == 2)
-			b[p] = bias ? load(bias + LANES) : splat(0);
+			b[p] = add ? load(out + block_step + p * LANES) : bias ? load(bias + LANES) : splat(0);
 	}
 	for (int s = 0; s < n_segments; s++) {
-		const float *xs = x[s] + at, *end = xs + n[s];
+		const float *xs = x[s] + first * (size_t)STEP, *end = xs + n[s];
 		for (; xs < end; xs++, w += B * LANES) {
 			vec w0 = load(w), w1 = B == 2 ? load(w + LANES) : w0;
 #pragma GCC unroll 12
 			for (int p = 0; p < P; p++) {
-				a[p] += w0 * xs[p * LANES];
+				a[p] += w0 * xs[p * STEP];
 				if (B == 2)
-					b[p] += w1 * xs[p * LANES];
+					b[p] += w1 * xs[p * STEP];
 			}
 		}
 	}
@@ -42,15 +43,14 @@ INLINE void tile(float *out, size_t block_step, const float *const *x, size_t at
 }
 
 /* Tiles of nearly equal width, so that no narrow one is left over. */
-void FN(gemm)(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
-              const float *bias, int pixels, int blocks)
+INLINE void tiles(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
+                  const float *bias, bool add, int pixels, int blocks, const int STEP)
 {
-	int most = blocks == 2 ? TILE_2 : TILE_1, tiles = (pixels + most - 1) / most;
+	int most = blocks == 2 ? TILE_2 : TILE_1, left = (pixels + most - 1) / most;
 
-	for (int i = 0, p = 0; i < tiles; i++) {
-		int width = (pixels - p + tiles - i - 1) / (tiles - i);
-		size_t at = (size_t)p * LANES;
-#define CASE(P, B) case P * 2 + B: tile(out + at, block_step, x, at, n, n_segments, w, bias, P, B); break;
+	for (int p = 0, width; p < pixels; p += width, left--) {
+		width = (pixels - p + left - 1) / left;
+#define CASE(P, B) case P * 2 + B: tile(out, block_step, x, (size_t)p, n, n_segments, w, bias, add, P, B, STEP); break;
 		switch (width * 2 + blocks) {
 		CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1) CASE(6, 1)
 		CASE(7, 1) CASE(8, 1) CASE(9, 1) CASE(10, 1) CASE(11, 1) CASE(12, 1)
@@ -60,68 +60,77 @@ void FN(gemm)(float *out, size_t block_step, const float *const *x, const int *n
 #endif
 		}
 #undef CASE
-		p += width;
 	}
 }
 
-/* Input coordinates of the first tap of each output pixel. */
-static void origins(int (*origin)[3], const struct gather *g, int first, int pixels)
+void FN(gemm)(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
+              const float *bias, bool add, int pixels, int blocks, bool planes)
 {
-	int x = first % g->out[2], y = first / g->out[2] % g->out[1], z = first / g->out[2] / g->out[1];
+	if (planes)
+		tiles(out, block_step, x, n, n_segments, w, bias, add, pixels, blocks, 1);
+	else
+		tiles(out, block_step, x, n, n_segments, w, bias, add, pixels, blocks, LANES);
+}
 
-	for (int p = 0; p < pixels; p++) {
-		int at[3] = { z, y, x };
-		for (int i = 0; i < 3; i++)
-			origin[p][i] = at[i] * g->stride[i] - (g->kernel[i] - 1) / 2;
-		if (++x == g->out[2]) {
-			x = 0;
-			if (++y == g->out[1]) {
-				y = 0;
-				z++;
-			}
+/* The outputs lo <= x < hi, from <= x < to, whose tap falls on 0 <= x * stride + shift < size. */
+INLINE void inside(int *lo, int *hi, int from, int to, int stride, int shift, int size)
+{
+	*lo = shift < 0 ? (stride - 1 - shift) / stride : 0;
+	*hi = shift < size ? (size - 1 - shift) / stride + 1 : 0;
+	*lo = *lo < from ? from : *lo > to ? to : *lo;
+	*hi = *hi > to ? to : *hi < *lo ? *lo : *hi;
+}
+
+/* WIDTH floats of each of n pixels, `step` apart in `from` and STEP in `to`. */
+INLINE void copy(float *to, const float *from, int n, size_t step, const int WIDTH, const int STEP)
+{
+	for (int p = 0; p < n; p++)
+		memcpy(to + (size_t)p * (size_t)STEP, from + (size_t)p * step, sizeof(float) * (size_t)WIDTH);
+}
+
+/* One tap of outputs from <= x < end of one row, whose inputs are in row y of plane z (or outside the image).
+ * to: the place of output `from`; the next segment is `segment` floats on.  Returns the place in the segment after. */
+static float *pack_tap(float *to, size_t segment, const float *memory, const struct gather *g, int from, int end, int z, int y, int shift)
+{
+	int stride = g->stride[2], lo = end, hi = end;
+	size_t row = (size_t)(z * g->in[1] + y) * (size_t)g->in[2], to_step = g->block[0].lanes == 1 ? 1 : LANES;
+
+	if (z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1])
+		inside(&lo, &hi, from, end, stride, shift, g->in[2]);
+	for (int i = 0; i < g->n_blocks; i++) {
+		const struct block *b = &g->block[i];
+		for (int c = 0; c < b->channels; c += LANES, to += segment) {
+			size_t lanes = (size_t)b->lanes, step = lanes * (size_t)stride;
+			float *begin = to + (size_t)(lo - from) * to_step;
+			memset(to, 0, sizeof *to * to_step * (size_t)(lo - from));
+			memset(to + (size_t)(hi - from) * to_step, 0, sizeof *to * to_step * (size_t)(end - hi));
+			if (lo == hi)
+				continue;
+			const float *x = memory + b->offset + (row + (size_t)(lo * stride + shift)) * lanes + c;
+			if (lanes == 1)
+				copy(begin, x, hi - lo, step, 1, 1);
+			else if (lanes < LANES)
+				copy(begin, x, hi - lo, step, LANES / 2, LANES);
+			else
+				copy(begin, x, hi - lo, step, LANES, LANES);
 		}
 	}
+	return to;
 }
 
-/* Copies `width` lanes of every pixel; -1 stands for a pixel outside. */
-INLINE void copy_pixels(float *to, const float *from, const int *pixel, int pixels, int lanes, const int width)
+void FN(pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps)
 {
-	static const float zero[LANES] __attribute__((aligned(LANES * 4)));
+	const int *k = g->kernel, *stride = g->stride;
+	size_t step = g->block[0].lanes == 1 ? 1 : LANES;
 
-	for (int p = 0; p < pixels; p++)
-		memcpy(to + (size_t)p * LANES, pixel[p] < 0 ? zero : from + (size_t)pixel[p] * (size_t)lanes, sizeof(float) * (size_t)width);
-}
-
-void FN(pack)(float *to, const float *memory, const struct gather *g, int first, int pixels)
-{
-	int origin[MAX_GROUP][3], pixel[MAX_GROUP], k = 0;
-	bool planes = g->block[0].lanes == 1;
-	size_t segment = (size_t)pixels * LANES;
-
-	origins(origin, g, first, pixels);
-	for (int kz = 0; kz < g->kernel[0]; kz++)
-		for (int ky = 0; ky < g->kernel[1]; ky++)
-			for (int kx = 0; kx < g->kernel[2]; kx++) {
-				for (int p = 0; p < pixels; p++) {
-					int z = origin[p][0] + kz, y = origin[p][1] + ky, x = origin[p][2] + kx;
-					bool inside = z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1] && x >= 0 && x < g->in[2];
-					pixel[p] = inside ? (z * g->in[1] + y) * g->in[2] + x : -1;
-				}
-				for (int i = 0; i < g->n_blocks; i++) {
-					const struct block *b = &g->block[i];
-					const float *from = memory + b->offset;
-					if (planes) {
-						float *column = to + (size_t)(k / LANES) * segment + k % LANES;
-						for (int p = 0; p < pixels; p++)
-							column[(size_t)p * LANES] = pixel[p] < 0 ? 0 : from[pixel[p]];
-						k++;
-					} else if (b->lanes < LANES) {
-						copy_pixels(to, from, pixel, pixels, b->lanes, LANES / 2);
-						to += segment;
-					} else for (int c = 0; c < b->channels; c += LANES) {
-						copy_pixels(to, from + c, pixel, pixels, b->lanes, LANES);
-						to += segment;
-					}
-				}
-			}
+	for (int done = 0, n; done < pixels; done += n) {
+		int x = (first + done) % g->out[2], y = (first + done) / g->out[2] % g->out[1], z = (first + done) / g->out[2] / g->out[1];
+		float *place = to + (size_t)done * step;
+		n = g->out[2] - x < pixels - done ? g->out[2] - x : pixels - done;
+		for (int t = tap; t < tap + n_taps; t++) {
+			int kx = t % k[2], ky = t / k[2] % k[1], kz = t / k[2] / k[1];
+			place = pack_tap(place, (size_t)pixels * step, memory, g, x, x + n, z * stride[0] - k[0] / 2 + kz,
+			                 y * stride[1] - k[1] / 2 + ky, kx - k[2] / 2);
+		}
+	}
 }

@@ -11,7 +11,7 @@
 
 enum {
 	MAX_LANES = 16,
-	MAX_GROUP = 96,          /* pixels that pack() gathers at most */
+	MAX_GROUP = 128,         /* pixels that pack() gathers at most */
 	WINOGRAD = 36,           /* points of a 6x6 tile in the transform domain */
 };
 
@@ -28,17 +28,18 @@ struct gather {
 struct kernels {
 	int lanes;
 
-	/* Matrix product of a tile, the core of every convolution:
-	 *   out[b * block_step + p * lanes + o] = bias[b * lanes + o] + sum over s, c < n[s] of x[s][p * lanes + c] * w(s, c)[b * lanes + o]
-	 * for p < pixels, b < blocks (1 or 2), o < lanes.  w: [sum of n][blocks * lanes], runs of the segments s one after
-	 * another.  bias may be NULL. */
+	/* Matrix product, the core of every convolution: for p < pixels, b < blocks (1 or 2), o < lanes
+	 *   out[b * block_step + p * lanes + o] =
+	 *           bias[b * lanes + o] + sum over s < n_segments, c < n[s] of x[s][p * lanes + c] * w(s, c)[b * lanes + o]
+	 * w: [sum of n][blocks * lanes], segment after segment.  bias may be NULL; add: what out holds takes its place.
+	 * planes: each segment is one channel, x[s][p]. */
 	void (*gemm)(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
-	             const float *bias, int pixels, int blocks);
+	             const float *bias, bool add, int pixels, int blocks, bool planes);
 
-	/* The input of output pixels first .. first + pixels - 1, taps outside the image as 0, in the order of gemm's
-	 * segments: to [segment][pixels][lanes].  Segments: for each tap (z, y, x order) runs of channels, at most `lanes` and
-	 * from one block each; of planes, taps and channels together form runs of `lanes`. */
-	void (*pack)(float *to, const float *memory, const struct gather *g, int first, int pixels);
+	/* What taps tap .. tap + n_taps - 1 (in z, y, x order) of output pixels first .. first + pixels - 1 read, outside the
+	 * image 0, as gemm's segments: to [segment][pixels][lanes], for each tap runs of at most `lanes` channels of one block;
+	 * of planes [segment][pixels], one for each tap and channel. */
+	void (*pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps);
 
 	/* Winograd F(4x4,3x3): rows of tiles ty .. ty + rows - 1 of one plane [Y][X][lanes] of one block, to
 	 * v[point * step + tile * lanes], and back (plus bias [lanes], NULL for 0) from m[point * step + tile * lanes]. */
@@ -51,7 +52,7 @@ struct kernels {
 	void (*apply)(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before, float after);
 	/* Means of stride[0] x stride[1] x stride[2] boxes of one block. */
 	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3]);
-	/* out[pixel * step] = x[pixel]: one tile of a transposed convolution to its places.  at: offset of each pixel. */
+	/* out[at[p]] = x[p * lanes], `lanes` floats each: results of a transposed convolution to their places. */
 	void (*scatter)(float *out, const size_t *at, const float *x, int pixels);
 };
 

@@ -1,8 +1,12 @@
+#include <math.h>
 #include <stdlib.h>
 #include "common/die.h"
 #include "filters/infer-checkpoint/cpu_plan.h"
 
-enum { CACHE_FLOATS = 160 << 10 };              /* what scratch of one loop may fill: a good part of a second-level cache */
+enum {
+	CACHE_FLOATS = 160 << 10,               /* what scratch of one loop should fill: a good part of a second-level cache */
+	SCRATCH_FLOATS = 2 << 20,               /* what it may: a part of the third-level cache */
+};
 
 struct layout { int lanes, blocks, pixels; size_t offset, size; };
 
@@ -92,77 +96,101 @@ static void add_run(struct step *s, int channels)
 	s->depth += channels;
 }
 
-/* The segments that pack() makes (cpu_kernels.h), and how many pixels it is to gather at once. */
+/* The segments that pack() makes (cpu_kernels.h), and how much it is to gather at once: as many pixels as make good use of
+ * weights on their way through, then as many taps as the cache holds. */
 static void segment(struct step *s)
 {
 	struct gather *g = &s->input;
 	int lanes = s->k->lanes, n_taps = taps(g->kernel);
 
-	if (g->block[0].lanes == 1)
-		for (int left = n_taps * g->n_blocks; left > 0; left -= lanes)
-			add_run(s, left < lanes ? left : lanes);
-	else
-		for (int t = 0; t < n_taps; t++)
-			for (int i = 0; i < g->n_blocks; i++)
-				for (int c = 0; c < g->block[i].channels; c += lanes)
-					add_run(s, g->block[i].channels - c < lanes ? g->block[i].channels - c : lanes);
+	for (int t = 0; t < n_taps; t++)
+		for (int i = 0; i < g->n_blocks; i++)
+			for (int c = 0; c < g->block[i].channels; c += lanes)
+				add_run(s, g->block[i].channels - c < lanes ? g->block[i].channels - c : lanes);
 	s->in_place = n_taps == 1 && taps(g->stride) == 1;
 	for (int i = 0; i < g->n_blocks; i++)
 		s->in_place &= g->block[i].lanes == lanes;
-	s->group = CACHE_FLOATS / (s->n_segments * lanes) / 12 * 12;
-	s->group = s->group < 12 ? 12 : s->group > MAX_GROUP ? MAX_GROUP : s->group;
+	s->group = g->out[0] * g->out[1] * g->out[2] < MAX_GROUP ? g->out[0] * g->out[1] * g->out[2] : MAX_GROUP;
+	s->tap_group = CACHE_FLOATS / (s->group * s->n_segments / n_taps * lanes);
+	s->tap_group = s->tap_group < 1 ? 1 : s->tap_group > n_taps ? n_taps : s->tap_group;
 }
 
-/* Whether Winograd pays, in units of one vector's multiply-add, and if so the sizes of its loops.  The costs beside the
- * products were fitted to measurements of single layers (tests/bench/forward.c): a tile's transforms, and the fourfold
- * weights, which come from memory once. */
+/* Costs are in units of one vector's multiply-add.  Those beside the products were fitted to measurements of single layers
+ * (tests/bench/forward.c). */
+enum {
+	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile */
+	COST_PACK = 3,                                  /* one pixel of one tap of one block gathered */
+	COST_FAR = 20,                                  /* a vector from beyond the second-level cache */
+};
+
+/* The chunk of a Winograd step for which the least comes from far away: weights once for each chunk, and the transformed
+ * tiles if they outgrow the cache before they are used.  Returns that cost. */
+static double choose_chunk(struct step *s)
+{
+	const struct gather *g = &s->input;
+	int tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, lanes = s->k->lanes;
+	double weights = WINOGRAD * (double)g->kernel[0] * s->node->c_in * s->blocks, best = INFINITY;
+	double tile_in = WINOGRAD * (double)g->n_blocks, tile_out = WINOGRAD * (double)s->blocks;
+
+	for (int i = 1; i <= tiles_y + g->out[0] - 1; i++) {
+		int rows = i < tiles_y ? i : tiles_y, planes = i < tiles_y ? 1 : i - tiles_y + 1;
+		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
+		double chunks = ((tiles_y + rows - 1) / rows) * (double)((g->out[0] + planes - 1) / planes);
+		double kept = rows * tiles_x * (tile_in * slots + tile_out * planes), cost = 0;
+		if (chunks > 1 || weights * lanes > CACHE_FLOATS)
+			cost += chunks * weights * (weights * lanes > CACHE_FLOATS ? COST_FAR : 2);
+		if (kept * lanes > CACHE_FLOATS)
+			cost += 2 * COST_FAR * chunks * rows * tiles_x * planes * (tile_in + tile_out);
+		if (i > 1 && kept * lanes > SCRATCH_FLOATS)
+			continue;
+		if (cost < best) {
+			best = cost;
+			s->rows = rows;
+			s->planes = planes;
+			s->slots = slots;
+		}
+	}
+	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
+	s->point_in = ((size_t)(g->n_blocks * s->slots * s->rows * tiles_x) | 1) * (size_t)lanes;
+	s->point_out = ((size_t)(s->blocks * s->planes * s->rows * tiles_x) | 1) * (size_t)lanes;
+	return best;
+}
+
+/* Whether Winograd can be used and pays. */
 static bool winograd(struct step *s)
 {
-	enum { COST_IN = 500, COST_OUT = 400, COST_WEIGHT = 20, COST_PACK = 3 };
 	const struct gather *g = &s->input;
-	double tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, tiles = tiles_x * tiles_y * g->out[0];
-	double weights = (double)g->kernel[0] * s->node->c_in * s->blocks, direct, transformed;
-	int per_row;
+	double tiles = (g->out[2] + 3) / 4 * (double)((g->out[1] + 3) / 4) * g->out[0];
+	double weights = (double)g->kernel[0] * s->node->c_in * s->blocks, groups = (s->pixels + MAX_GROUP - 1) / MAX_GROUP;
+	double direct, transformed, far = 9 * weights * s->k->lanes > CACHE_FLOATS ? COST_FAR : 2;
 
 	if (g->kernel[1] != 3 || g->kernel[2] != 3 || taps(g->stride) != 1)
 		return false;
 	for (int i = 0; i < g->n_blocks; i++)
 		if (g->block[i].lanes != s->k->lanes)
 			return false;
-	direct = 9 * weights * (s->pixels + COST_WEIGHT) + (double)s->pixels * taps(g->kernel) * g->n_blocks * COST_PACK;
-	transformed = WINOGRAD * weights * (tiles + COST_WEIGHT) + tiles * (COST_IN * g->n_blocks + COST_OUT * s->blocks);
-	if (transformed > direct)
+	direct = 9 * weights * (s->pixels + far * groups) + (double)s->pixels * taps(g->kernel) * g->n_blocks * COST_PACK;
+	transformed = WINOGRAD * weights * tiles + tiles * (COST_TILE_IN * g->n_blocks + COST_TILE_OUT * s->blocks);
+	if (transformed + choose_chunk(s) > direct)
 		return false;
-
 	for (int kz = 0; kz < g->kernel[0]; kz++)
 		for (int i = 0; i < g->n_blocks; i++)
 			add_run(s, g->block[i].channels);
-	per_row = WINOGRAD * g->n_blocks * s->k->lanes * (int)tiles_x;        /* floats of one transformed row of tiles */
-	s->planes = 1;
-	s->slots = g->kernel[0];
-	s->rows = CACHE_FLOATS / (per_row * s->slots);
-	s->rows = s->rows < 1 ? 1 : s->rows > (int)tiles_y ? (int)tiles_y : s->rows;
-	if (s->rows == (int)tiles_y && per_row * s->rows * (g->out[0] + g->kernel[0] - 1) <= 2 * CACHE_FLOATS) {
-		s->planes = g->out[0];
-		s->slots = g->out[0] + g->kernel[0] - 1;
-	}
 	return true;
 }
 
 /* Places in packed and scratch; returns the scratch floats of the step. */
 static size_t reserve(struct step *s, size_t *packed)
 {
-	const struct gather *g = &s->input;
 	size_t lanes = (size_t)s->k->lanes, vector = aligned((size_t)s->blocks * lanes), scratch = 0, weights = 0;
 
 	if (s->method == METHOD_MATRIX || s->method == METHOD_UPSAMPLE) {
 		size_t n_products = s->method == METHOD_UPSAMPLE ? (size_t)taps(s->node->stride) : 1;
 		weights = n_products * (size_t)s->depth * (size_t)s->blocks * lanes;
-		scratch = ((size_t)s->n_segments + 2) * (size_t)s->group * lanes;
+		scratch = (size_t)(s->n_segments / taps(s->input.kernel) * s->tap_group + 2) * (size_t)s->group * lanes;
 	} else if (s->method == METHOD_WINOGRAD) {
-		size_t tiles = (size_t)s->rows * (size_t)((g->out[2] + 3) / 4);
 		weights = WINOGRAD * (size_t)s->depth * (size_t)s->blocks * lanes;
-		scratch = WINOGRAD * tiles * lanes * ((size_t)g->n_blocks * (size_t)s->slots + (size_t)s->blocks * (size_t)s->planes);
+		scratch = WINOGRAD * (s->point_in + s->point_out);
 	}
 	s->weights = *packed;
 	s->bias = s->weights + aligned(weights);

@@ -28,11 +28,13 @@ struct step {
 
 	/* METHOD_MATRIX, METHOD_UPSAMPLE */
 	bool in_place;                          /* inputs are read where they are */
-	int group;                              /* pixels gathered at once */
+	int group, tap_group;                   /* pixels and taps gathered at once */
 
-	/* METHOD_WINOGRAD: chunks of `planes` z-planes of strips of `rows` rows of tiles; `slots` transformed planes are kept,
-	 * `planes` + kernel[0] - 1 of them needed at a time. */
+	/* METHOD_WINOGRAD, by chunks of `planes` z-planes of `rows` rows of tiles.  Transformed planes are kept in `slots`:
+	 * with planes = 1 a ring of kernel[0], else as many as a chunk needs, planes + kernel[0] - 1.
+	 * point_in, point_out: floats from one point of the transform domain to the next. */
 	int rows, planes, slots;
+	size_t point_in, point_out;
 };
 
 struct schedule {
