@@ -75,6 +75,17 @@ static int group_size(int left, int group)
 	return (left + groups - 1) / groups;
 }
 
+/* One product with the weights at w; returns the place after them, where the next product's are. */
+static const float *multiply(const struct step *s, struct product *p, const float *w)
+{
+	const float *end = w + (size_t)(p->depth * p->blocks * s->k->lanes);
+
+	p->w = w;
+	p->next = s->far ? end : NULL;
+	s->k->gemm(p);
+	return end;
+}
+
 static void conv_matrix(const struct run *r)
 {
 	const struct step *s = r->s;
@@ -82,15 +93,20 @@ static void conv_matrix(const struct run *r)
 	int n_taps = taps(s->input.kernel), per_tap = s->n_segments / n_taps;
 
 	for (int first = 0, n; first < s->pixels; first += n) {
+		const float *w = r->packed + s->weights;
 		n = group_size(s->pixels - first, s->group);
 		for (int tap = 0, m; tap < n_taps; tap += m) {
 			m = n_taps - tap < s->tap_group ? n_taps - tap : s->tap_group;
 			gather(r, first, n, tap, m);
 			for (int panel = 0; panel < panels(s); panel++) {
-				size_t column = (size_t)panel * 2 * lanes, row = (size_t)(tap * s->node->c_in * panel_blocks(s, panel)) * lanes;
-				s->k->gemm(r->out + (size_t)panel * 2 * block + (size_t)first * lanes, block, r->w->x, s->run + tap * per_tap,
-				           m * per_tap, r->packed + s->weights + (size_t)s->depth * column + row, r->bias ? r->bias + column : NULL,
-				           tap > 0, n, panel_blocks(s, panel), reads_planes(s));
+				size_t column = (size_t)panel * 2 * lanes;
+				struct product p = {
+					.out = r->out + (size_t)panel * 2 * block + (size_t)first * lanes, .block_step = block,
+					.pixels = n, .blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run + tap * per_tap,
+					.n_segments = m * per_tap, .depth = m * s->node->c_in, .bias = r->bias ? r->bias + column : NULL,
+					.add = tap > 0, .planes = reads_planes(s)
+				};
+				w = multiply(s, &p, w);
 			}
 		}
 	}
@@ -115,9 +131,10 @@ static void upsample(const struct run *r)
 	int in_pixels = taps(s->input.in);
 	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes;
 	float *tile = r->w->memory + s->scratch + (size_t)s->n_segments * (size_t)s->group * lanes;
-	size_t at[MAX_GROUP], tap_size = (size_t)s->depth * (size_t)s->blocks * lanes;
+	size_t at[MAX_GROUP];
 
 	for (int first = 0, n; first < in_pixels; first += n) {
+		const float *w = r->packed + s->weights;
 		n = group_size(in_pixels - first, s->group);
 		gather(r, first, n, 0, 1);
 		places(at, s, first, n);
@@ -125,12 +142,14 @@ static void upsample(const struct run *r)
 			int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
 			size_t shift = ((size_t)(kz * s->input.in[1] * stride[1] + ky) * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
 			for (int panel = 0; panel < panels(s); panel++) {
-				size_t column = (size_t)panel * 2 * lanes;
-				const float *w = r->packed + s->weights + (size_t)tap * tap_size + (size_t)s->depth * column;
-				s->k->gemm(tile, (size_t)n * lanes, r->w->x, s->run, s->n_segments, w, r->bias ? r->bias + column : NULL,
-				           false, n, panel_blocks(s, panel), false);
-				for (int b = 0; b < panel_blocks(s, panel); b++)
-					s->k->scatter(r->out + (size_t)(panel * 2 + b) * block + shift, at, tile + (size_t)(b * n) * lanes, n);
+				struct product p = {
+					.out = tile, .block_step = (size_t)n * lanes, .pixels = n, .blocks = panel_blocks(s, panel),
+					.x = r->w->x, .n = s->run, .n_segments = s->n_segments, .depth = s->depth,
+					.bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
+				};
+				w = multiply(s, &p, w);
+				for (int b = 0; b < p.blocks; b++)
+					s->k->scatter(r->out + (size_t)(panel * 2 + b) * block + shift, at, tile + (size_t)b * p.block_step, n);
 			}
 		}
 	}
@@ -196,9 +215,11 @@ static void winograd_products(const struct run *r, const struct chunk *c)
 			for (int b = 0; b < g->n_blocks; b++)
 				r->w->x[i++] = v + (size_t)(b * s->slots + slot(s, c, c->z + kz - g->kernel[0] / 2)) * slot_size;
 		for (int panel = 0; panel < panels(s); panel++) {
-			s->k->gemm(m + (size_t)(panel * 2) * block, block, r->w->x, s->run, s->n_segments, w, NULL, false, c->planes * c->tiles,
-			           panel_blocks(s, panel), false);
-			w += (size_t)(s->depth * panel_blocks(s, panel)) * lanes;
+			struct product p = {
+				.out = m + (size_t)(panel * 2) * block, .block_step = block, .pixels = c->planes * c->tiles,
+				.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run, .n_segments = s->n_segments, .depth = s->depth
+			};
+			w = multiply(s, &p, w);
 		}
 	}
 }

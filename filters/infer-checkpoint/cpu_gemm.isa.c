@@ -9,28 +9,31 @@ enum { TILE_1 = 12, TILE_2 = 6 };               /* 16 registers: 12 sums, 2 weig
 #endif
 
 /* P pixels x B blocks: all sums stay in registers while weights stream past once and each input is broadcast to B
- * products.  P, B and STEP, the floats from one pixel to the next, are constants where this is called. */
-INLINE void tile(float *out, size_t block_step, const float *const *x, size_t first, const int *n, int n_segments,
-                 const float *w, const float *bias, bool add, const int P, const int B, const int STEP)
+ * products.  P, B and STEP, the floats from one pixel to the next, are constants where this is called.
+ * share: floats of `ahead` to fetch for each of a segment's channels. */
+INLINE void tile(const struct product *m, size_t first, const float *ahead, int share, const int P, const int B, const int STEP)
 {
+	float *out = m->out + first * LANES;
+	const float *w = m->w;
 	vec a[12], b[12];
 
-	out += first * LANES;
 #pragma GCC unroll 12
 	for (int p = 0; p < P; p++) {
-		a[p] = add ? load(out + p * LANES) : bias ? load(bias) : splat(0);
+		a[p] = m->add ? load(out + p * LANES) : m->bias ? load(m->bias) : splat(0);
 		if (B == 2)
-			b[p] = add ? load(out + block_step + p * LANES) : bias ? load(bias + LANES) : splat(0);
+			b[p] = m->add ? load(out + m->block_step + p * LANES) : m->bias ? load(m->bias + LANES) : splat(0);
 	}
-	for (int s = 0; s < n_segments; s++) {
-		const float *xs = x[s] + first * (size_t)STEP, *end = xs + n[s];
-		for (; xs < end; xs++, w += B * LANES) {
+	for (int s = 0; s < m->n_segments; s++) {
+		const float *x = m->x[s] + first * (size_t)STEP, *end = x + m->n[s];
+		for (const float *until = ahead + share * m->n[s]; ahead < until; ahead += 16)
+			__builtin_prefetch(ahead, 0, 2);
+		for (; x < end; x++, w += B * LANES) {
 			vec w0 = load(w), w1 = B == 2 ? load(w + LANES) : w0;
 #pragma GCC unroll 12
 			for (int p = 0; p < P; p++) {
-				a[p] += w0 * xs[p * STEP];
+				a[p] += w0 * x[p * STEP];
 				if (B == 2)
-					b[p] += w1 * xs[p * STEP];
+					b[p] += w1 * x[p * STEP];
 			}
 		}
 	}
@@ -38,20 +41,21 @@ INLINE void tile(float *out, size_t block_step, const float *const *x, size_t fi
 	for (int p = 0; p < P; p++) {
 		store(out + p * LANES, a[p]);
 		if (B == 2)
-			store(out + block_step + p * LANES, b[p]);
+			store(out + m->block_step + p * LANES, b[p]);
 	}
 }
 
-/* Tiles of nearly equal width, so that no narrow one is left over. */
-INLINE void tiles(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
-                  const float *bias, bool add, int pixels, int blocks, const int STEP)
+/* Tiles of nearly equal width, so that no narrow one is left over.  Each fetches its share of the next weights. */
+INLINE void tiles(const struct product *m, const int STEP)
 {
-	int most = blocks == 2 ? TILE_2 : TILE_1, left = (pixels + most - 1) / most;
+	int most = m->blocks == 2 ? TILE_2 : TILE_1, n = (m->pixels + most - 1) / most, left = n;
+	int share = m->next ? (m->blocks * LANES + n - 1) / n : 0;
 
-	for (int p = 0, width; p < pixels; p += width, left--) {
-		width = (pixels - p + left - 1) / left;
-#define CASE(P, B) case P * 2 + B: tile(out, block_step, x, (size_t)p, n, n_segments, w, bias, add, P, B, STEP); break;
-		switch (width * 2 + blocks) {
+	for (int p = 0, width; p < m->pixels; p += width, left--) {
+		const float *ahead = m->next ? m->next + (size_t)((n - left) * share) * (size_t)m->depth : NULL;
+		width = (m->pixels - p + left - 1) / left;
+#define CASE(P, B) case P * 2 + B: tile(m, (size_t)p, ahead, share, P, B, STEP); break;
+		switch (width * 2 + m->blocks) {
 		CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1) CASE(6, 1)
 		CASE(7, 1) CASE(8, 1) CASE(9, 1) CASE(10, 1) CASE(11, 1) CASE(12, 1)
 		CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(4, 2) CASE(5, 2) CASE(6, 2)
@@ -63,13 +67,12 @@ INLINE void tiles(float *out, size_t block_step, const float *const *x, const in
 	}
 }
 
-void FN(gemm)(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
-              const float *bias, bool add, int pixels, int blocks, bool planes)
+void FN(gemm)(const struct product *m)
 {
-	if (planes)
-		tiles(out, block_step, x, n, n_segments, w, bias, add, pixels, blocks, 1);
+	if (m->planes)
+		tiles(m, 1);
 	else
-		tiles(out, block_step, x, n, n_segments, w, bias, add, pixels, blocks, LANES);
+		tiles(m, LANES);
 }
 
 /* The outputs lo <= x < hi, from <= x < to, whose tap falls on 0 <= x * stride + shift < size. */
@@ -107,7 +110,9 @@ static float *pack_tap(float *to, size_t segment, const float *memory, const str
 			if (lo == hi)
 				continue;
 			const float *x = memory + b->offset + (row + (size_t)(lo * stride + shift)) * lanes + c;
-			if (lanes == 1)
+			if (step == 1)
+				memcpy(begin, x, sizeof *x * (size_t)(hi - lo));
+			else if (lanes == 1)
 				copy(begin, x, hi - lo, step, 1, 1);
 			else if (lanes < LANES)
 				copy(begin, x, hi - lo, step, LANES / 2, LANES);

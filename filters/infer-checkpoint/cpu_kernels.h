@@ -25,16 +25,27 @@ struct gather {
 	struct block *block;
 };
 
+/* Matrix product, the core of every convolution: for p < pixels, b < blocks (1 or 2), o < lanes
+ *   out[b * block_step + p * lanes + o] =
+ *           bias[b * lanes + o] + sum over s < n_segments, c < n[s] of x[s][p * lanes + c] * w(s, c)[b * lanes + o] */
+struct product {
+	float *out;
+	size_t block_step;
+	int pixels, blocks;
+	const float *const *x;   /* [n_segments] */
+	const int *n;            /* [n_segments] */
+	int n_segments, depth;   /* depth: the sum of n */
+	const float *w;          /* [depth][blocks * lanes] */
+	const float *next;       /* the weights of the product after this, to be fetched meanwhile; NULL: they are near */
+	const float *bias;       /* NULL: 0 */
+	bool add;                /* to what out holds, in place of the bias */
+	bool planes;             /* each segment is one channel, x[s][p] */
+};
+
 struct kernels {
 	int lanes;
 
-	/* Matrix product, the core of every convolution: for p < pixels, b < blocks (1 or 2), o < lanes
-	 *   out[b * block_step + p * lanes + o] =
-	 *           bias[b * lanes + o] + sum over s < n_segments, c < n[s] of x[s][p * lanes + c] * w(s, c)[b * lanes + o]
-	 * w: [sum of n][blocks * lanes], segment after segment.  bias may be NULL; add: what out holds takes its place.
-	 * planes: each segment is one channel, x[s][p]. */
-	void (*gemm)(float *out, size_t block_step, const float *const *x, const int *n, int n_segments, const float *w,
-	             const float *bias, bool add, int pixels, int blocks, bool planes);
+	void (*gemm)(const struct product *m);
 
 	/* What taps tap .. tap + n_taps - 1 (in z, y, x order) of output pixels first .. first + pixels - 1 read, outside the
 	 * image 0, as gemm's segments: to [segment][pixels][lanes], for each tap runs of at most `lanes` channels of one block;

@@ -25,17 +25,21 @@ static int panel_width(const struct step *s, int panel, int *first)
 	return panel_blocks(s, panel) * lanes;
 }
 
-/* [tap][c_in][width], from (out, in, tap). */
+/* For each group of taps that is gathered at once all panels [tap][c_in][width], so that weights are read in the order in
+ * which they lie; from (out, in, tap). */
 static void pack_matrix(const struct packing *p, const struct step *s, int panel)
 {
 	const float *from = parameter(p, s->node->weight);
 	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in;
-	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first;
 
-	for (int t = 0; t < n_taps; t++)
+	for (int t = 0; t < n_taps; t++) {
+		int group = t / s->tap_group * s->tap_group, in_group = n_taps - group < s->tap_group ? n_taps - group : s->tap_group;
+		float *to = p->packed + s->weights + (size_t)(group * c_in) * (size_t)(s->blocks * s->k->lanes);
+		to += (size_t)(in_group * c_in) * (size_t)first + (size_t)((t - group) * c_in) * (size_t)width;
 		for (int c = 0; c < c_in; c++)
 			for (int o = first; o < first + width; o++)
 				*to++ = o < s->node->c_out ? from[((size_t)o * (size_t)c_in + (size_t)c) * (size_t)n_taps + (size_t)t] : 0;
+	}
 }
 
 /* For each tap a matrix [c_in][width] of its own, from (in, out, tap). */

@@ -5,7 +5,7 @@
 
 enum {
 	CACHE_FLOATS = 160 << 10,               /* what scratch of one loop should fill: a good part of a second-level cache */
-	SCRATCH_FLOATS = 2 << 20,               /* what it may: a part of the third-level cache */
+	SCRATCH_FLOATS = 1 << 20,               /* what it may: a part of the third-level cache */
 };
 
 struct layout { int lanes, blocks, pixels; size_t offset, size; };
@@ -192,6 +192,7 @@ static size_t reserve(struct step *s, size_t *packed)
 		weights = WINOGRAD * (size_t)s->depth * (size_t)s->blocks * lanes;
 		scratch = WINOGRAD * (s->point_in + s->point_out);
 	}
+	s->far = weights > CACHE_FLOATS;
 	s->weights = *packed;
 	s->bias = s->weights + aligned(weights);
 	s->scale = s->bias + vector;

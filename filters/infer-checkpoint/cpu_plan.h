@@ -25,6 +25,7 @@ struct step {
 	bool has_bias;
 
 	int n_segments, *run, depth;            /* of gemm: channels of each segment, and their sum */
+	bool far;                               /* weights do not fit the cache */
 
 	/* METHOD_MATRIX, METHOD_UPSAMPLE */
 	bool in_place;                          /* inputs are read where they are */
