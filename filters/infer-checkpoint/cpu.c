@@ -155,11 +155,11 @@ static void upsample(const struct run *r)
 	}
 }
 
-/* A chunk of a Winograd step: planes z .. z + planes - 1, tiles of rows ty .. ty + rows - 1. */
+/* A chunk of a Winograd step: planes z .. z + planes - 1, tiles first .. first + tiles - 1 of each. */
 struct chunk {
 	float *v;                               /* transformed input [point][block][slot][tile][lanes] */
 	float *m;                               /* products [point][block][plane][tile][lanes] */
-	int z, planes, ty, rows, tiles;
+	int z, planes, first, tiles;
 };
 
 static int slot(const struct step *s, const struct chunk *c, int z)
@@ -180,7 +180,7 @@ static void winograd_plane(const struct run *r, const struct chunk *c, int z)
 		float *to = c->v + (size_t)(i * s->slots + slot(s, c, z)) * slot_size;
 		if (z >= 0 && z < g->in[0]) {
 			const float *plane = r->w->memory + g->block[i].offset + (size_t)(z * g->in[1] * g->in[2]) * lanes;
-			s->k->winograd_in(to, s->point_in, plane, g->in[1], g->in[2], c->ty, c->rows);
+			s->k->winograd_in(to, s->point_in, plane, g->in[1], g->in[2], c->first, c->tiles);
 		} else {
 			for (int point = 0; point < WINOGRAD; point++)
 				memset(to + (size_t)point * s->point_in, 0, slot_size * sizeof *to);
@@ -228,14 +228,13 @@ static void conv_winograd(const struct run *r)
 {
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
-	int tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, pad = g->kernel[0] / 2;
+	int tiles = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), pad = g->kernel[0] / 2;
 	size_t lanes = (size_t)s->k->lanes, plane = (size_t)(g->out[1] * g->out[2]) * lanes;
 	struct chunk c = { .v = r->w->memory + s->scratch };
 
 	c.m = c.v + WINOGRAD * s->point_in;
-	for (c.ty = 0; c.ty < tiles_y; c.ty += c.rows) {
-		c.rows = tiles_y - c.ty < s->rows ? tiles_y - c.ty : s->rows;
-		c.tiles = c.rows * tiles_x;
+	for (; c.first < tiles; c.first += c.tiles) {
+		c.tiles = group_size(tiles - c.first, s->tiles);
 		for (int ready = -pad, z = 0; z < g->out[0]; z += s->planes) {
 			c.z = z;
 			c.planes = g->out[0] - z < s->planes ? g->out[0] - z : s->planes;
@@ -248,7 +247,7 @@ static void conv_winograd(const struct run *r)
 				for (int i = 0; i < c.planes; i++)
 					s->k->winograd_out(r->out + (size_t)b * (size_t)s->pixels * lanes + (size_t)(z + i) * plane,
 					                   c.m + (size_t)((b * s->planes + i) * c.tiles) * lanes, s->point_out, g->out[1], g->out[2],
-					                   c.ty, c.rows, r->bias ? r->bias + (size_t)b * lanes : NULL);
+					                   c.first, c.tiles, r->bias ? r->bias + (size_t)b * lanes : NULL);
 		}
 	}
 }

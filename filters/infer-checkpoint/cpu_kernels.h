@@ -52,10 +52,10 @@ struct kernels {
 	 * of planes [segment][pixels], one for each tap and channel. */
 	void (*pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps);
 
-	/* Winograd F(4x4,3x3): rows of tiles ty .. ty + rows - 1 of one plane [Y][X][lanes] of one block, to
+	/* Winograd F(4x4,3x3): tiles first .. first + tiles - 1, row by row, of one plane [Y][X][lanes] of one block, to
 	 * v[point * step + tile * lanes], and back (plus bias [lanes], NULL for 0) from m[point * step + tile * lanes]. */
-	void (*winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int ty, int rows);
-	void (*winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int ty, int rows, const float *bias);
+	void (*winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles);
+	void (*winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias);
 
 	/* Mean and biased variance of leaky(x) per lane; x [pixels][lanes].  slope 1: of x itself. */
 	void (*moments)(double *mean, double *variance, const float *x, size_t pixels, float slope);

@@ -4,6 +4,7 @@
 #include "filters/infer-checkpoint/cpu_plan.h"
 
 enum {
+	NEAR_FLOATS = 8 << 10,                  /* a good part of a first-level cache */
 	CACHE_FLOATS = 160 << 10,               /* what scratch of one loop should fill: a good part of a second-level cache */
 	SCRATCH_FLOATS = 1 << 20,               /* what it may: a part of the third-level cache */
 };
@@ -120,39 +121,36 @@ static void segment(struct step *s)
 enum {
 	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile */
 	COST_PACK = 3,                                  /* one pixel of one tap of one block gathered */
-	COST_FAR = 20,                                  /* a vector from beyond the second-level cache */
+	COST_NEAR = 2, COST_FAR = 20,                   /* a vector from the second-level cache, and from beyond */
 };
 
-/* The chunk of a Winograd step for which the least comes from far away: weights once for each chunk, and the transformed
- * tiles if they outgrow the cache before they are used.  Returns that cost. */
+static double distance(double floats) { return floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0; }
+
+/* The chunk of a Winograd step that moves least between caches: weights come once for each chunk, and transformed tiles
+ * come back from as far away as they were pushed.  Returns that cost. */
 static double choose_chunk(struct step *s)
 {
 	const struct gather *g = &s->input;
-	int tiles_x = (g->out[2] + 3) / 4, tiles_y = (g->out[1] + 3) / 4, lanes = s->k->lanes;
-	double weights = WINOGRAD * (double)g->kernel[0] * s->node->c_in * s->blocks, best = INFINITY;
-	double tile_in = WINOGRAD * (double)g->n_blocks, tile_out = WINOGRAD * (double)s->blocks;
+	int plane = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), lanes = s->k->lanes;
+	double weights = WINOGRAD * (double)s->depth * s->blocks, best = INFINITY;
+	double in = WINOGRAD * (double)g->n_blocks, out = WINOGRAD * (double)s->blocks;
 
-	for (int i = 1; i <= tiles_y + g->out[0] - 1; i++) {
-		int rows = i < tiles_y ? i : tiles_y, planes = i < tiles_y ? 1 : i - tiles_y + 1;
+	for (int i = 12; i < 12 * plane + g->out[0]; i = i < plane ? 2 * i : i < 12 * plane ? 12 * plane : i + 1) {
+		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
 		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
-		double chunks = ((tiles_y + rows - 1) / rows) * (double)((g->out[0] + planes - 1) / planes);
-		double kept = rows * tiles_x * (tile_in * slots + tile_out * planes), cost = 0;
-		if (chunks > 1 || weights * lanes > CACHE_FLOATS)
-			cost += chunks * weights * (weights * lanes > CACHE_FLOATS ? COST_FAR : 2);
-		if (kept * lanes > CACHE_FLOATS)
-			cost += 2 * COST_FAR * chunks * rows * tiles_x * planes * (tile_in + tile_out);
-		if (i > 1 && kept * lanes > SCRATCH_FLOATS)
-			continue;
-		if (cost < best) {
+		double chunks = ((plane + tiles - 1) / tiles) * (double)((g->out[0] + planes - 1) / planes);
+		double kept = tiles * (in * slots + out * planes), cost = chunks * weights * distance(weights * lanes);
+		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
+		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {
 			best = cost;
-			s->rows = rows;
+			s->tiles = tiles;
 			s->planes = planes;
 			s->slots = slots;
 		}
 	}
 	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
-	s->point_in = ((size_t)(g->n_blocks * s->slots * s->rows * tiles_x) | 1) * (size_t)lanes;
-	s->point_out = ((size_t)(s->blocks * s->planes * s->rows * tiles_x) | 1) * (size_t)lanes;
+	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * (size_t)lanes;
+	s->point_out = ((size_t)(s->blocks * s->planes * s->tiles) | 1) * (size_t)lanes;
 	return best;
 }
 
@@ -162,7 +160,7 @@ static bool winograd(struct step *s)
 	const struct gather *g = &s->input;
 	double tiles = (g->out[2] + 3) / 4 * (double)((g->out[1] + 3) / 4) * g->out[0];
 	double weights = (double)g->kernel[0] * s->node->c_in * s->blocks, groups = (s->pixels + MAX_GROUP - 1) / MAX_GROUP;
-	double direct, transformed, far = 9 * weights * s->k->lanes > CACHE_FLOATS ? COST_FAR : 2;
+	double direct, transformed, far = distance(9 * weights * s->k->lanes);
 
 	if (g->kernel[1] != 3 || g->kernel[2] != 3 || taps(g->stride) != 1)
 		return false;
@@ -171,12 +169,13 @@ static bool winograd(struct step *s)
 			return false;
 	direct = 9 * weights * (s->pixels + far * groups) + (double)s->pixels * taps(g->kernel) * g->n_blocks * COST_PACK;
 	transformed = WINOGRAD * weights * tiles + tiles * (COST_TILE_IN * g->n_blocks + COST_TILE_OUT * s->blocks);
-	if (transformed + choose_chunk(s) > direct)
-		return false;
 	for (int kz = 0; kz < g->kernel[0]; kz++)
 		for (int i = 0; i < g->n_blocks; i++)
 			add_run(s, g->block[i].channels);
-	return true;
+	if (transformed + choose_chunk(s) <= direct)
+		return true;
+	s->n_segments = s->depth = 0;
+	return false;
 }
 
 /* Places in packed and scratch; returns the scratch floats of the step. */

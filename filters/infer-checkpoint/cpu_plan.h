@@ -31,10 +31,10 @@ struct step {
 	bool in_place;                          /* inputs are read where they are */
 	int group, tap_group;                   /* pixels and taps gathered at once */
 
-	/* METHOD_WINOGRAD, by chunks of `planes` z-planes of `rows` rows of tiles.  Transformed planes are kept in `slots`:
+	/* METHOD_WINOGRAD, by chunks of `tiles` tiles of `planes` z-planes.  Transformed planes are kept in `slots`:
 	 * with planes = 1 a ring of kernel[0], else as many as a chunk needs, planes + kernel[0] - 1.
 	 * point_in, point_out: floats from one point of the transform domain to the next. */
-	int rows, planes, slots;
+	int tiles, planes, slots;
 	size_t point_in, point_out;
 };
 

@@ -34,6 +34,6 @@ INLINE vec leaky(vec v, float slope)
 /* What the files of one set give each other. */
 void FN(gemm)(const struct product *m);
 void FN(pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps);
-void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int ty, int rows);
-void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int ty, int rows, const float *bias);
+void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles);
+void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias);
 #endif

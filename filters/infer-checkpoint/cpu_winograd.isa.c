@@ -35,72 +35,78 @@ INLINE void transform_out(vec *out, const int out_step, const vec *m, const int 
 	out[3 * out_step] = diff1 + diff2 * 8 + m[5 * step];
 }
 
-void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int ty, int rows)
+void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles)
 {
-	int tiles_x = (X + 3) / 4;
+	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
 
-	for (int r = 0; r < rows; r++)
-		for (int tx = 0; tx < tiles_x; tx++, v += LANES) {
-			int y0 = (ty + r) * 4 - 1, x0 = tx * 4 - 1;
-			vec d[WINOGRAD];
-			if (y0 >= 0 && x0 >= 0 && y0 + 6 <= Y && x0 + 6 <= X) {
-				const float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
+	for (int t = 0; t < tiles; t++, v += LANES) {
+		int y0 = ty * 4 - 1, x0 = tx * 4 - 1;
+		vec d[WINOGRAD];
+		if (y0 >= 0 && x0 >= 0 && y0 + 6 <= Y && x0 + 6 <= X) {
+			const float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
 #pragma GCC unroll 6
-				for (int i = 0; i < 6; i++)
-#pragma GCC unroll 6
-					for (int j = 0; j < 6; j++)
-						d[i * 6 + j] = load(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES);
-			} else {
-				for (int i = 0; i < 6; i++)
-					for (int j = 0; j < 6; j++) {
-						int y = y0 + i, x = x0 + j;
-						bool inside = y >= 0 && y < Y && x >= 0 && x < X;
-						d[i * 6 + j] = inside ? load(plane + ((size_t)y * (size_t)X + (size_t)x) * LANES) : splat(0);
-					}
-			}
-#pragma GCC unroll 6
-			for (int j = 0; j < 6; j++)
-				transform_in(d + j, d + j, 6);
-#pragma GCC unroll 6
-			for (int i = 0; i < 6; i++) {
-				transform_in(d + i * 6, d + i * 6, 1);
+			for (int i = 0; i < 6; i++)
 #pragma GCC unroll 6
 				for (int j = 0; j < 6; j++)
-					store(v + (size_t)(i * 6 + j) * step, d[i * 6 + j]);
-			}
+					d[i * 6 + j] = load(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES);
+		} else {
+			for (int i = 0; i < 6; i++)
+				for (int j = 0; j < 6; j++) {
+					int y = y0 + i, x = x0 + j;
+					bool inside = y >= 0 && y < Y && x >= 0 && x < X;
+					d[i * 6 + j] = inside ? load(plane + ((size_t)y * (size_t)X + (size_t)x) * LANES) : splat(0);
+				}
 		}
-}
-
-void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int ty, int rows, const float *bias)
-{
-	int tiles_x = (X + 3) / 4;
-	vec shift = bias ? load(bias) : splat(0);
-
-	for (int r = 0; r < rows; r++)
-		for (int tx = 0; tx < tiles_x; tx++, m += LANES) {
-			vec d[WINOGRAD], e[24], f[16];
-			int y0 = (ty + r) * 4, x0 = tx * 4;
-			int height = Y - y0 < 4 ? Y - y0 : 4, width = X - x0 < 4 ? X - x0 : 4;
-			float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
-#pragma GCC unroll 36
-			for (int k = 0; k < WINOGRAD; k++)
-				d[k] = load(m + (size_t)k * step);
+#pragma GCC unroll 6
+		for (int j = 0; j < 6; j++)
+			transform_in(d + j, d + j, 6);
+#pragma GCC unroll 6
+		for (int i = 0; i < 6; i++) {
+			transform_in(d + i * 6, d + i * 6, 1);
 #pragma GCC unroll 6
 			for (int j = 0; j < 6; j++)
-				transform_out(e + j, 6, d + j, 6);
+				store(v + (size_t)(i * 6 + j) * step, d[i * 6 + j]);
+		}
+		if (++tx == tiles_x) {
+			tx = 0;
+			ty++;
+		}
+	}
+}
+
+void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias)
+{
+	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
+	vec shift = bias ? load(bias) : splat(0);
+
+	for (int t = 0; t < tiles; t++, m += LANES) {
+		vec d[WINOGRAD], e[24], f[16];
+		int y0 = ty * 4, x0 = tx * 4;
+		int height = Y - y0 < 4 ? Y - y0 : 4, width = X - x0 < 4 ? X - x0 : 4;
+		float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
+#pragma GCC unroll 36
+		for (int k = 0; k < WINOGRAD; k++)
+			d[k] = load(m + (size_t)k * step);
+#pragma GCC unroll 6
+		for (int j = 0; j < 6; j++)
+			transform_out(e + j, 6, d + j, 6);
+#pragma GCC unroll 4
+		for (int i = 0; i < 4; i++)
+			transform_out(f + i * 4, 1, e + i * 6, 1);
+		if (height == 4 && width == 4) {
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++)
-				transform_out(f + i * 4, 1, e + i * 6, 1);
-			if (height == 4 && width == 4) {
 #pragma GCC unroll 4
-				for (int i = 0; i < 4; i++)
-#pragma GCC unroll 4
-					for (int j = 0; j < 4; j++)
-						store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
-			} else {
-				for (int i = 0; i < height; i++)
-					for (int j = 0; j < width; j++)
-						store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
-			}
+				for (int j = 0; j < 4; j++)
+					store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
+		} else {
+			for (int i = 0; i < height; i++)
+				for (int j = 0; j < width; j++)
+					store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
 		}
+		if (++tx == tiles_x) {
+			tx = 0;
+			ty++;
+		}
+	}
 }
