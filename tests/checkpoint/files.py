@@ -231,8 +231,8 @@ def refused():
         for name, cause, evil in (("system", "posix.system", Evil(os.system, touch)),
                                   ("eval", "__builtin__.eval" if protocol == 2 else "builtins.eval", Evil(eval, "__import__('os').system('%s')" % touch)),
                                   ("popen", ".Popen", Evil(__import__("subprocess").Popen, ["touch", "executed"]))):
-            save_zip(bad("%s-%d" % (name, protocol), cause), root(weights(), logging=evil), protocol)
-            save_legacy(bad("legacy-%s-%d" % (name, protocol), cause), root(weights(), logging=evil), protocol)
+            save_zip(bad("%s-%d" % (name, protocol), cause), {"first": evil, **root(weights())}, protocol)
+            save_legacy(bad("legacy-%s-%d" % (name, protocol), cause), {"first": evil, **root(weights())}, protocol)
     raw = lambda name, cause, body: save_zip(bad(name, cause), {}, edit=lambda p: body)
     raw("string", "STRING", b"\x80\2(S'touch executed'\nios\nsystem\n.")
     raw("inst", "INST", b"\x80\2(ios\nsystem\n.")
