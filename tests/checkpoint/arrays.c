@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "common/die.h"
 #include "common/npz.h"
+#include "common/opt.h"
 #include "common/properties.h"
 
 static const char *const types[] = { "<f4", "<f2", "|u1", "<u2", "<i2", "<i4", "<f8", "<i8", "|i1", "<u4", "<u8", "|b1" };
@@ -143,6 +144,11 @@ static void arrays(void)
 	refused_array("complex.npy", "not known");
 	refused(npz_read(&a, "softmax.npz", "probabilities"), "softmax.npz", "no array probabilities");
 	refused(npz_read(&a, "version-1.npy", "probabilities"), "version-1.npy", "zip archive");
+	memory_limit = 1 << 20;                         /* 4 MiB in a file of some KiB */
+	refused(npz_read(&a, "large.npz", "probabilities"), "large.npz", "--memory");
+	memory_limit = (size_t)1 << 32;
+	require(npz_read(&a, "large.npz", "probabilities"), "large.npz");
+	npy_free(&a);
 	require(!npy_read(&a, "not-there.npy") && failed_code() == XIO, "a missing .npy is XIO");
 	require(!npz_read(&a, "not-there.npz", "a") && failed_code() == XIO, "a missing .npz is XIO");
 }

@@ -26,6 +26,7 @@ def make():
     np.save("structured.npy", np.zeros(2, dtype=[("a", "<f4"), ("b", "<i2")]))
     np.save("complex.npy", np.zeros(2, dtype="<c8"))
     np.savez("softmax.npz", softmax=a)
+    np.savez_compressed("large.npz", probabilities=np.zeros(1 << 20, "<f4"))
 
     spacing = [np.float64(10.0), np.float32(1.25), 1]
     sitk = {"spacing": (1.0, 1.25, 10.0), "origin": (-3.5, 2.0, 0.0), "direction": (1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0)}
