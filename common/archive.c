@@ -6,7 +6,10 @@
 
 static enum exit_code code_of(int zip_error)
 {
-	return zip_error == ZIP_ER_OPEN || zip_error == ZIP_ER_NOENT || zip_error == ZIP_ER_READ || zip_error == ZIP_ER_MEMORY ? XIO : XDATA;
+	switch (zip_error) {
+	case ZIP_ER_OPEN: case ZIP_ER_NOENT: case ZIP_ER_READ: case ZIP_ER_MEMORY: return XIO;
+	default: return XDATA;
+	}
 }
 
 zip_t *archive_open(const char *path)
@@ -25,19 +28,21 @@ zip_t *archive_open(const char *path)
 
 bool archive_read(zip_t *z, const char *path, int64_t i, size_t most, char **data, size_t *n)
 {
+	const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_CRC;
 	const char *name = zip_get_name(z, (zip_uint64_t)i, 0);
 	zip_int64_t got = 0, r = 0;
 	zip_file_t *f;
 	zip_stat_t st;
 	char *buf, extra;
 
-	if (!name || zip_stat_index(z, (zip_uint64_t)i, 0, &st) || !(st.valid & ZIP_STAT_SIZE) || !(st.valid & ZIP_STAT_COMP_SIZE))
+	if (!name || zip_stat_index(z, (zip_uint64_t)i, 0, &st) || ~st.valid & needed)
 		return fail(XDATA, "%s: %s: %s", path, name ? name : "an entry without a name", zip_strerror(z));
 	if (st.size > memory_limit)
 		return fail(XDATA, "%s: %s has %llu bytes, more than the limit of %zu (--memory raises it)", path, name,
 		            (unsigned long long)st.size, memory_limit);
 	if (st.size > most || st.size / 1032 > st.comp_size)    /* deflate makes at most 1032 bytes of one */
-		return fail(XDATA, "%s: %s claims %llu bytes, more than the file can hold", path, name, (unsigned long long)st.size);
+		return fail(XDATA, "%s: %s claims %llu bytes, more than the file can hold", path, name,
+		            (unsigned long long)st.size);
 	if (!(f = zip_fopen_index(z, (zip_uint64_t)i, 0)))
 		return fail(code_of(zip_error_code_zip(zip_get_error(z))), "%s: %s: %s", path, name, zip_strerror(z));
 	buf = xmalloc(st.size + 1, 1);

@@ -200,19 +200,20 @@ static bool read_legacy(struct checkpoint_store *s)
 	bool ok;
 
 	for (int i = 0; i < 3; i++, at += used) {       /* magic number, protocol version, description of the machine */
+		const char *cause = NULL;
 		if (!pickle_read(&p, s->buf + at, s->size - at, &used))
 			return false;
 		little = pickle_get(p.root, "little_endian");
-		if (i == 0)
-			ok = p.root->kind == PICKLE_LONG && p.root->length == sizeof magic && !memcmp(p.root->s, magic, sizeof magic);
-		else if (i == 1)
-			ok = pickle_int(&version, p.root) && version == 1001;
-		else
-			ok = p.root->kind == PICKLE_DICT && (!little || (little->kind == PICKLE_BOOL && little->i));
+		if (i == 0 && (p.root->kind != PICKLE_LONG || p.root->length != sizeof magic ||
+		               memcmp(p.root->s, magic, sizeof magic)))
+			cause = "a pickle, but not of torch.save";
+		else if (i == 1 && (!pickle_int(&version, p.root) || version != 1001))
+			cause = "of an unknown version of torch.save";
+		else if (i == 2 && (!little || little->kind != PICKLE_BOOL || !little->i))
+			cause = "written on a big-endian machine";
 		pickle_free(&p);
-		if (!ok)
-			return fail(XDATA, i == 0 ? "a pickle, but not of torch.save" : i == 1 ? "of an unknown version of torch.save" :
-			            "written on a big-endian machine");
+		if (cause)
+			return fail(XDATA, "%s", cause);
 	}
 	if (!pickle_read(&s->tree, s->buf + at, s->size - at, &used) || !list_storages(s))
 		return false;

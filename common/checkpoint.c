@@ -72,7 +72,8 @@ static bool read_tensor(struct checkpoint_tensor *t, struct checkpoint_store *s,
 		return fail(XDATA, "%s: tensor %s takes elements %lld to %lld of a storage of %lld", s->path, t->name,
 		            (long long)t->offset, (long long)last, (long long)s->storage[t->storage].n);
 	if (count > (size_t)s->storage[t->storage].n || count > memory_limit / sizeof(float))
-		return fail(XDATA, "%s: tensor %s has %zu elements, more than its storage or --memory allows", s->path, t->name, count);
+		return fail(XDATA, "%s: tensor %s has %zu elements, more than its storage or --memory allows", s->path, t->name,
+		            count);
 	if (!store_read(s, t->storage)) {
 		fail(failed_code(), "%s (tensor %s)", failed_text(), t->name);
 		return false;
@@ -256,7 +257,8 @@ static bool read_mirroring(struct checkpoint *c, const struct pickle_value *v)
 		return fail(XDATA, "%s: inference_allowed_mirroring_axes is no list of at most 3 axes", c->store->path);
 	for (int i = 0; i < c->n_mirror; i++) {
 		if (axis[i] < 0 || axis[i] > 2 || has[axis[i]])
-			return fail(XDATA, "%s: inference_allowed_mirroring_axes names axis %lld", c->store->path, (long long)axis[i]);
+			return fail(XDATA, "%s: inference_allowed_mirroring_axes names axis %lld", c->store->path,
+			            (long long)axis[i]);
 		has[axis[i]] = true;
 	}
 	c->has_mirroring = true;

@@ -27,7 +27,7 @@ struct checkpoint {
 	bool has_mirroring;                      /* inference_allowed_mirroring_axes present and not None */
 	int n_mirror;
 	int mirror_axis[3];                      /* ascending */
-	char weights_hash[17];                   /* of names, shapes and values in fp32: equal weights, equal hash, whatever the container */
+	char weights_hash[17];                   /* equal weights (names, shapes, values in fp32), equal hash, in any container */
 	struct checkpoint_store *store;          /* private: the open container */
 };
 

@@ -219,8 +219,10 @@ static size_t make_header(char out[HEAD_MAX], const struct npy *a)
 	size_t n = 10, length;
 
 	n += (size_t)sprintf(out + n, "{'descr': '%s', 'fortran_order': False, 'shape': (", dtype_name(a->type));
-	for (int d = 0; d < a->n_dims; d++)
-		n += (size_t)sprintf(out + n, d + 1 < a->n_dims ? "%lld, " : a->n_dims == 1 ? "%lld," : "%lld", (long long)a->dim[d]);
+	for (int d = 0; d < a->n_dims; d++) {
+		const char *after = d + 1 < a->n_dims ? ", " : a->n_dims == 1 ? "," : "";
+		n += (size_t)sprintf(out + n, "%lld%s", (long long)a->dim[d], after);
+	}
 	n += (size_t)sprintf(out + n, "), }");
 	while ((n + 1) % 64)
 		out[n++] = ' ';

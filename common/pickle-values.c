@@ -34,9 +34,11 @@ static enum dtype dtype_of(const struct pickle_value *v)
 	const char *name, *order;
 	char full[8];
 
-	if (!is_object(v, GLOBAL_NUMPY_DTYPE, 1) || !(name = pickle_text(v->args->item[0])) || strlen(name) != 2)
+	if (!is_object(v, GLOBAL_NUMPY_DTYPE, 1) || !v->state || v->state->kind != PICKLE_TUPLE || v->state->n < 2)
 		return DT_NONE;
-	if (!v->state || v->state->kind != PICKLE_TUPLE || v->state->n < 2 || !(order = pickle_text(v->state->item[1])) || strlen(order) != 1)
+	name = pickle_text(v->args->item[0]);
+	order = pickle_text(v->state->item[1]);
+	if (!name || strlen(name) != 2 || !order || strlen(order) != 1)
 		return DT_NONE;
 	memcpy(full + 1, name, 3);
 	full[0] = *order;

@@ -25,8 +25,8 @@ struct pickle_value {
 	union {
 		int64_t i;               /* PICKLE_BOOL, PICKLE_INT */
 		double r;
-		struct { const char *s; size_t length; };       /* TEXT (UTF-8, a zero byte follows), BYTES, LONG (little-endian) */
-		struct { struct pickle_value **item; size_t n, capacity; };     /* TUPLE, LIST; DICT: key, value, key, value ... */
+		struct { const char *s; size_t length; };       /* TEXT (UTF-8, then a zero byte), BYTES, LONG (little-endian) */
+		struct { struct pickle_value **item; size_t n, capacity; };     /* TUPLE, LIST; DICT: key, value, key ... */
 		struct { struct pickle_value *args, *state; };  /* OBJECT; args: a tuple; state: NULL if none */
 		struct { struct pickle_value *id, *previous; }; /* PERSISTENT; previous: the one read before it, or NULL */
 	};

@@ -29,7 +29,8 @@ static bool read_sitk(struct properties *p, const struct pickle_value *s)
 	if (!s)
 		return true;
 	for (int n = 2; n <= 3; n++)
-		if (pickle_reals(p->sitk_spacing, n, pickle_get(s, "spacing")) && pickle_reals(p->sitk_origin, n, pickle_get(s, "origin")) &&
+		if (pickle_reals(p->sitk_spacing, n, pickle_get(s, "spacing")) &&
+		    pickle_reals(p->sitk_origin, n, pickle_get(s, "origin")) &&
 		    pickle_reals(p->sitk_direction, n * n, pickle_get(s, "direction")))
 			p->sitk_dims = n;
 	return p->sitk_dims || fail(XDATA, "sitk_stuff has no spacing, origin and direction of two or three axes");

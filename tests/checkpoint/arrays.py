@@ -8,7 +8,8 @@ SHAPES = [(), (5,), (0, 3), (2, 3, 4), (1, 1, 1, 1, 1, 1, 1, 2)]
 
 
 def ramp(shape, t):
-    return (np.arange(np.prod(shape, dtype=int)) % 2 if t == "|b1" else np.arange(np.prod(shape, dtype=int))).astype(t).reshape(shape)
+    values = np.arange(np.prod(shape, dtype=int))
+    return (values % 2 if t == "|b1" else values).astype(t).reshape(shape)
 
 
 def make():
@@ -41,7 +42,8 @@ def make():
         put("nibabel", dict(crop, spacing=spacing, nibabel_stuff={"original_affine": affine}))
         put("fortran", dict(crop, spacing=np.array(spacing, "<f4"), nibabel_stuff={"original_affine": np.asfortranarray(affine)}))
         put("picture", {"spacing": (999, 1, 1)})
-        put("flat", {"spacing": (999, 1, 1), "sitk_stuff": {"spacing": (1., 2.), "origin": (3., 4.), "direction": (0., 1., 1., 0.)}})
+        flat = {"spacing": (1., 2.), "origin": (3., 4.), "direction": (0., 1., 1., 0.)}
+        put("flat", {"spacing": (999, 1, 1), "sitk_stuff": flat})
         put("no-spacing", {"sitk_stuff": sitk})
         put("outside", dict(crop, spacing=spacing, bbox_used_for_cropping=[[0, 3], [2, 21], [5, 30]]))
         put("code", {"spacing": print})

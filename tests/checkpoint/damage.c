@@ -163,7 +163,8 @@ static void damage(const char *path, bool (*read_file)(const char *), bool check
 		if (checksums && changed)
 			die(XNO, "%s: flip at %zu went unnoticed", path, at);
 	}
-	printf("%s: %zu bytes; %d flips: %d read as before, %d changed, the others refused\n", path, n, FLIPS, as_before, changed);
+	printf("%s: %zu bytes; of %d flips %d read as before, %d changed, the others are refused\n", path, n, FLIPS,
+	       as_before, changed);
 	free(data);
 }
 

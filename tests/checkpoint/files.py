@@ -19,7 +19,8 @@ def stand_in(module, name, thing):
 
 KINDS = {k: stand_in("torch", k + "Storage", type(k, (), {})) for k in
          "Float Half BFloat16 Double Long Int Short Char Byte Bool".split()}
-NUMPY = {"Float": "<f4", "Half": "<f2", "Double": "<f8", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "|i1", "Byte": "|u1", "Bool": "|b1"}
+NUMPY = {"Float": "<f4", "Half": "<f2", "Double": "<f8", "Long": "<i8", "Int": "<i4", "Short": "<i2",
+         "Char": "|i1", "Byte": "|u1", "Bool": "|b1"}
 rebuild_v2 = stand_in("torch._utils", "_rebuild_tensor_v2", lambda *a: None)
 rebuild_v1 = stand_in("torch._utils", "_rebuild_tensor", lambda *a: None)
 rebuild_parameter = stand_in("torch._utils", "_rebuild_parameter", lambda *a: None)
@@ -54,7 +55,8 @@ def tensor(values, kind="Float"):
 
 
 def view(store, offset, shape, stride=None):
-    return Call(rebuild_v2, store, offset, tuple(shape), strides(shape) if stride is None else tuple(stride), False, OrderedDict())
+    stride = strides(shape) if stride is None else tuple(stride)
+    return Call(rebuild_v2, store, offset, tuple(shape), stride, False, OrderedDict())
 
 
 class Pickler(pickle._Pickler):
@@ -95,7 +97,8 @@ def save_legacy(path, root, protocol=2, edit=lambda p: p, numel=None, little=Tru
     data, stores = dump(root, protocol, True)
     with open(path, "wb") as f:
         f.write(pickle.dumps(magic, protocol) + pickle.dumps(version, protocol))
-        f.write(pickle.dumps({"protocol_version": 1001, "little_endian": little, "type_sizes": {"short": 2, "int": 4, "long": 4}}, protocol))
+        sizes = {"short": 2, "int": 4, "long": 4}
+        f.write(pickle.dumps({"protocol_version": 1001, "little_endian": little, "type_sizes": sizes}, protocol))
         f.write(edit(data))
         f.write(pickle.dumps(sorted(str(i) for i in range(len(stores))), protocol))
         for i in sorted(range(len(stores)), key=str):
@@ -103,7 +106,8 @@ def save_legacy(path, root, protocol=2, edit=lambda p: p, numel=None, little=Tru
 
 
 def root(weights, **more):
-    r = {"network_weights": weights, "optimizer_state": {"state": {}, "param_groups": [{"lr": 0.01, "params": [0, 1], "foreach": None}]},
+    groups = [{"lr": 0.01, "params": [0, 1], "foreach": None}]
+    r = {"network_weights": weights, "optimizer_state": {"state": {}, "param_groups": groups},
          "grad_scaler_state": None, "logging": {"mean_fg_dice": [np.float64(0.5), np.float32(0.25)], "train_losses": [-0.5, 2.0]},
          "_best_ema": np.float64(0.5), "current_epoch": 3, "trainer_name": "nnUNetTrainer",
          "init_args": {"plans": {}, "configuration": "2d", "fold": 0, "device": Call(device, "cuda", 0), "unpack_dataset": True},
@@ -119,7 +123,8 @@ N = np.array(7)
 
 
 def weights(kind="Float", prefix="", order=1):
-    items = [(prefix + "encoder.a.weight", tensor(A, kind)), (prefix + "encoder.a.bias", tensor(B, kind)), (prefix + "n", tensor(N, "Long"))]
+    items = [(prefix + "encoder.a.weight", tensor(A, kind)), (prefix + "encoder.a.bias", tensor(B, kind)),
+             (prefix + "n", tensor(N, "Long"))]
     return OrderedDict(items[::order])
 
 
@@ -138,7 +143,8 @@ def equal():
         save_zip("ok-equal-prefix-%d.pth" % i, root(weights(prefix=prefix)))
     save_zip("ok-equal-order.pth", root(weights(order=-1)))
     save_zip("ok-equal-bare.pth", weights())
-    save_zip("ok-equal-new-numpy.pth", root(weights()), edit=lambda p: p.replace(b"cnumpy.core.multiarray\n", b"cnumpy._core.multiarray\n"))
+    numpy_2 = lambda p: p.replace(b"cnumpy.core.multiarray\n", b"cnumpy._core.multiarray\n")
+    save_zip("ok-equal-numpy-2.pth", root(weights()), edit=numpy_2)
     save_zip("ok-equal-metadata.pth", root(with_state(weights())))
     w = weights()
     w["encoder.a.weight"] = view(Store("Float", A.transpose(0, 2, 3, 1)), 0, A.shape, (60, 1, 15, 3))
@@ -229,8 +235,9 @@ def refused():
     touch = "touch executed"
     for protocol in (2, 4):
         for name, cause, evil in (("system", "posix.system", Evil(os.system, touch)),
-                                  ("eval", "__builtin__.eval" if protocol == 2 else "builtins.eval", Evil(eval, "__import__('os').system('%s')" % touch)),
-                                  ("popen", ".Popen", Evil(__import__("subprocess").Popen, ["touch", "executed"]))):
+                                  ("eval", "__builtin__.eval" if protocol == 2 else "builtins.eval",
+                                   Evil(eval, "__import__('os').system('%s')" % touch)),
+                                  ("popen", ".Popen", Evil(__import__("subprocess").Popen, touch.split()))):
             save_zip(bad("%s-%d" % (name, protocol), cause), {"first": evil, **root(weights())}, protocol)
             save_legacy(bad("legacy-%s-%d" % (name, protocol), cause), {"first": evil, **root(weights())}, protocol)
     raw = lambda name, cause, body: save_zip(bad(name, cause), {}, edit=lambda p: body)
@@ -263,8 +270,8 @@ def refused():
     raw("deep", "network_weights", b"\x80\2" + b"]" * 200000 + b"a" * 199999 + b".")
     raw("deep-marks", "empty stack", b"\x80\2" + b"(" * 200000 + b".")
     raw("contains-itself", "network_weights", b"\x80\2}q\0X\1\0\0\0ah\0s.")
-    raw("amplified", "more memory", b"\x80\2c_codecs\nencode\nq\2X" + struct.pack("<I", 40000) + b"a" * 40000 + b"q\0X\6\0\0\0latin1q\1" +
-        b"h\2h\0h\1\x86R0" * 4000 + b".")
+    raw("amplified", "more memory", b"\x80\2c_codecs\nencode\nq\2X" + struct.pack("<I", 40000) + b"a" * 40000 +
+        b"q\0X\6\0\0\0latin1q\1" + b"h\2h\0h\1\x86R0" * 4000 + b".")
     raw("not-latin1", "not latin1", b"\x80\2c_codecs\nencode\nX\3\0\0\0\xe2\x82\xacX\6\0\0\0latin1\x86R.")
     raw("other-encoding", "_codecs.encode", b"\x80\2c_codecs\nencode\nX\1\0\0\0aX\5\0\0\0rot13\x86R.")
     raw("id-is-text", "other than a storage", b"\x80\2X\1\0\0\0aQ.")

@@ -29,8 +29,8 @@ class Tensor:
 
     def values(self):
         v = self.storage.values[self.offset:]
-        step = v.itemsize
-        return np.lib.stride_tricks.as_strided(v, self.size, [s * step * (d > 1) for d, s in zip(self.size, self.stride)]).astype("<f4")
+        steps = [s * v.itemsize * (d > 1) for d, s in zip(self.size, self.stride)]
+        return np.lib.stride_tricks.as_strided(v, self.size, steps).astype("<f4")
 
 
 class Reader(pickle.Unpickler):
@@ -47,7 +47,7 @@ class Reader(pickle.Unpickler):
             return lambda tensor, *rest: tensor
         if (module, name) == ("torch", "device"):
             return lambda *a: a
-        if (module, name) in (("collections", "OrderedDict"), ("_codecs", "encode"), ("numpy", "dtype"), ("pathlib", "PosixPath")):
+        if (module, name) in (("collections", "OrderedDict"), ("_codecs", "encode"), ("numpy", "dtype")):
             return super().find_class(module, name)
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "scalar":
             return super().find_class("numpy.core.multiarray", name)
