@@ -44,7 +44,8 @@ static bool per_axis(int (*out)[3], const struct json *v, int n, int dims, int m
 
 static bool sizes(struct architecture *a, const struct json *kernels, const struct json *strides)
 {
-	if (!per_axis(a->kernel, kernels, a->n_stages, a->dims, MAX_KERNEL) || !per_axis(a->stride, strides, a->n_stages, a->dims, MAX_STRIDE))
+	if (!per_axis(a->kernel, kernels, a->n_stages, a->dims, MAX_KERNEL) ||
+	    !per_axis(a->stride, strides, a->n_stages, a->dims, MAX_STRIDE))
 		return false;
 	for (int i = 0; i < a->n_stages; i++)
 		for (int d = 0; d < 3; d++)
@@ -91,7 +92,8 @@ static bool only_known(const struct json *j, const char *const *known)
 		int i = 0;
 		while (known[i] && strcmp(known[i], key))
 			i++;
-		if (!known[i] && t != json_type_null && !((t == json_type_boolean || t == json_type_int || t == json_type_double) && json_object_get_double(value) == 0))
+		bool number = t == json_type_boolean || t == json_type_int || t == json_type_double;
+		if (!known[i] && t != json_type_null && !(number && json_object_get_double(value) == 0))
 			return json_bad(j, "the argument '%s' of the network is not supported", key);
 	}
 	return true;
@@ -112,7 +114,8 @@ static bool norm(struct architecture *a, const struct json *args)
 		a->norm = NORM_BATCH;
 		affine = true;
 	} else
-		return json_bad(&v, "the norm %s is not supported; InstanceNorm and BatchNorm are", json_object_to_json_string(v.o));
+		return json_bad(&v, "the norm %s is not supported; InstanceNorm and BatchNorm are",
+		                json_object_to_json_string(v.o));
 	if (dims != a->dims)
 		return json_bad(&v, "a norm of %d dimensions in a network of %d", dims, a->dims);
 	a->eps = 1e-5;
@@ -137,7 +140,8 @@ static bool nonlinearity(struct architecture *a, const struct json *args)
 		return false;
 	name = json_is(&v, json_type_string) ? last_component(json_text(&v)) : "";
 	if (strcmp(name, "LeakyReLU") && strcmp(name, "ReLU"))
-		return json_bad(&v, "the activation %s is not supported; LeakyReLU and ReLU are", json_object_to_json_string(v.o));
+		return json_bad(&v, "the activation %s is not supported; LeakyReLU and ReLU are",
+		                json_object_to_json_string(v.o));
 	a->slope = *name == 'L' ? 0.01 : 0;
 	if (!json_has(args, "nonlin_kwargs"))
 		return true;
@@ -152,7 +156,8 @@ static bool residual(struct architecture *a, const struct json *args)
 	struct json v;
 	const char *block = "BasicBlockD";
 
-	if (json_has(args, "stem_channels") && !(json_get(&v, args, "stem_channels") && json_int(&a->stem_channels, &v, 1, MAX_FEATURES)))
+	if (json_has(args, "stem_channels") &&
+	    !(json_get(&v, args, "stem_channels") && json_int(&a->stem_channels, &v, 1, MAX_FEATURES)))
 		return false;
 	if (json_has(args, "block")) {
 		if (!json_get(&v, args, "block") || !(block = json_text(&v)))
@@ -167,21 +172,21 @@ static bool residual(struct architecture *a, const struct json *args)
 
 bool architecture_read(struct architecture *a, const struct json *j)
 {
-	static const char *const plain[] = { "n_stages", "features_per_stage", "conv_op", "kernel_sizes", "strides", "n_conv_per_stage",
-		"n_conv_per_stage_decoder", "conv_bias", "norm_op", "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin",
-		"nonlin_kwargs", "deep_supervision", "nonlin_first", NULL };
-	static const char *const resenc[] = { "n_stages", "features_per_stage", "conv_op", "kernel_sizes", "strides", "n_blocks_per_stage",
-		"n_conv_per_stage_decoder", "conv_bias", "norm_op", "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin",
-		"nonlin_kwargs", "deep_supervision", "stem_channels", "block", "bottleneck_channels", NULL };
+#define BOTH "n_stages", "features_per_stage", "conv_op", "kernel_sizes", "strides", "n_conv_per_stage_decoder", "conv_bias", \
+	"norm_op", "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin", "nonlin_kwargs", "deep_supervision"
+	static const char *const plain[] = { BOTH, "n_conv_per_stage", "nonlin_first", NULL };
+	static const char *const resenc[] = { BOTH, "n_blocks_per_stage", "stem_channels", "block", "bottleneck_channels", NULL };
+#undef BOTH
 	struct json args, v, w;
 
 	*a = (struct architecture){0};
-	if (!json_get(&v, j, "network_class_name") || !set_class(a, &v) || !json_get(&args, j, "arch_kwargs") || !json_is_object(&args) ||
-	    !only_known(&args, a->class == UNET_PLAIN ? plain : resenc) ||
+	if (!json_get(&v, j, "network_class_name") || !set_class(a, &v) || !json_get(&args, j, "arch_kwargs") ||
+	    !json_is_object(&args) || !only_known(&args, a->class == UNET_PLAIN ? plain : resenc) ||
 	    !json_get(&v, &args, "n_stages") || !json_int(&a->n_stages, &v, 2, MAX_STAGES) || !json_get(&v, &args, "conv_op"))
 		return false;
 	if (!is_class(&v, "Conv", &a->dims))
-		return json_bad(&v, "the convolution %s is not supported; Conv2d and Conv3d are", json_object_to_json_string(v.o));
+		return json_bad(&v, "the convolution %s is not supported; Conv2d and Conv3d are",
+		                json_object_to_json_string(v.o));
 	if (json_has(&args, "dropout_op"))
 		return json_bad(&args, "dropout_op is not null; networks with dropout are not supported");
 	if (!json_get(&v, &args, "features_per_stage") || !per_stage(a->features, &v, a->n_stages, 1, MAX_FEATURES) ||
@@ -207,7 +212,8 @@ bool architecture_read_flat(struct architecture *a, int dims,
 	if (!get(&v, configuration, "UNet_class_name") || !set_class(a, &v) ||
 	    !get(&v, configuration, "n_conv_per_stage_encoder") || (a->n_stages = json_length(&v, 2, MAX_STAGES)) < 0 ||
 	    json_ints(a->n_conv_encoder, &v, a->n_stages, a->n_stages, 1, MAX_BLOCKS) < 0 ||
-	    !get(&v, configuration, "n_conv_per_stage_decoder") || json_ints(a->n_conv_decoder, &v, a->n_stages - 1, a->n_stages - 1, 1, MAX_BLOCKS) < 0 ||
+	    !get(&v, configuration, "n_conv_per_stage_decoder") ||
+	    json_ints(a->n_conv_decoder, &v, a->n_stages - 1, a->n_stages - 1, 1, MAX_BLOCKS) < 0 ||
 	    !get(&v, configuration, "UNet_base_num_features") || !json_int(&base, &v, 1, MAX_FEATURES) ||
 	    !get(&v, configuration, "unet_max_num_features") || !json_int(&max, &v, 1, MAX_FEATURES) ||
 	    !get(&v, configuration, "conv_kernel_sizes") || !get(&w, configuration, "pool_op_kernel_sizes"))

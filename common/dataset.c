@@ -14,7 +14,8 @@ static bool read_channels(struct dataset *d, const struct json *top)
 	struct json names, v;
 	char key[16];
 
-	if (!json_get(&names, top, json_has(top, "channel_names") || !json_has(top, "modality") ? "channel_names" : "modality") || !json_is_object(&names))
+	if (!json_get(&names, top, json_has(top, "channel_names") || !json_has(top, "modality") ? "channel_names" : "modality") ||
+	    !json_is_object(&names))
 		return false;
 	if (json_object_object_length(names.o) < 1 || json_object_object_length(names.o) > MAX_CHANNELS)
 		return json_bad(&names, "expected 1 to %d channels, found %d", MAX_CHANNELS, json_object_object_length(names.o));
@@ -71,7 +72,8 @@ static bool read_dataset(struct dataset *d, const struct json *top)
 	struct json v;
 	const char *text;
 
-	if (!read_channels(d, top) || !read_labels(&d->labels, top) || !json_get(&v, top, "file_ending") || !(text = json_text(&v)))
+	if (!read_channels(d, top) || !read_labels(&d->labels, top) || !json_get(&v, top, "file_ending") ||
+	    !(text = json_text(&v)))
 		return false;
 	d->file_ending = xstrdup(text);
 	if (!json_has(top, "overwrite_image_reader_writer"))

@@ -34,7 +34,8 @@ static void zscore(float *x, size_t n, const unsigned char *mask)
 /* Clip to the percentiles of the training set's foreground, then its mean and standard deviation. */
 static void ct(float *x, size_t n, const struct intensities *s)
 {
-	float lo = (float)s->percentile_00_5, hi = (float)s->percentile_99_5, shift = (float)s->mean, scale = largest_of((float)s->std, eps);
+	float lo = (float)s->percentile_00_5, hi = (float)s->percentile_99_5;
+	float shift = (float)s->mean, scale = largest_of((float)s->std, eps);
 
 	for (size_t i = 0; i < n; i++) {
 		float v = x[i] < lo ? lo : x[i] > hi ? hi : x[i];
@@ -92,6 +93,6 @@ bool normalize_channel(float *x, size_t n, enum norm_scheme scheme, const unsign
 	for (size_t i = 0; bad && i < n; i++)
 		after += isnan(x[i]) != 0;
 	if (bad && after == n)
-		return fail(XDATA, "nothing but NaN is left after normalization; the image holds %zu voxels that are NaN or infinite", bad);
+		return fail(XDATA, "normalized, it is NaN everywhere; the image holds %zu voxels that are NaN or infinite", bad);
 	return true;
 }

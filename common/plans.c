@@ -110,17 +110,18 @@ static bool read_geometry(struct plan *p, const struct configuration *c)
 
 static bool read_intensities(struct intensities *s, const struct json *top, int channel)
 {
-	const char *name = json_has(top, "foreground_intensity_properties_per_channel") || !json_has(top, "foreground_intensity_properties_by_modality")
-		? "foreground_intensity_properties_per_channel" : "foreground_intensity_properties_by_modality";
+	static const char *const today = "foreground_intensity_properties_per_channel";
+	static const char *const older = "foreground_intensity_properties_by_modality";
 	struct { const char *key; double *value; } want[] = {
-		{ "mean", &s->mean }, { "std", &s->std }, { "percentile_00_5", &s->percentile_00_5 }, { "percentile_99_5", &s->percentile_99_5 },
+		{ "mean", &s->mean }, { "std", &s->std },
+		{ "percentile_00_5", &s->percentile_00_5 }, { "percentile_99_5", &s->percentile_99_5 },
 		{ "min", &s->min }, { "max", &s->max }, { "median", &s->median },
 	};
 	struct json all, one, v;
 	char key[16];
 
 	snprintf(key, sizeof key, "%d", channel);
-	if (!json_get(&all, top, name) || !json_get(&one, &all, key))
+	if (!json_get(&all, top, json_has(top, today) || !json_has(top, older) ? today : older) || !json_get(&one, &all, key))
 		return false;
 	for (int i = 0; i < 7; i++) {
 		if (i >= 4 && !json_has(&one, want[i].key))
@@ -135,8 +136,10 @@ static bool read_intensities(struct intensities *s, const struct json *top, int 
 
 static bool read_normalization(struct plan *p, const struct json *top, const struct configuration *c)
 {
-	static const char *const names[] = { [NORM_ZSCORE] = "ZScoreNormalization", [NORM_CT] = "CTNormalization", [NORM_NONE] = "NoNormalization",
-		[NORM_RESCALE_0_1] = "RescaleTo01Normalization", [NORM_RGB_0_1] = "RGBTo01Normalization" };
+	static const char *const names[] = {
+		[NORM_ZSCORE] = "ZScoreNormalization", [NORM_CT] = "CTNormalization", [NORM_NONE] = "NoNormalization",
+		[NORM_RESCALE_0_1] = "RescaleTo01Normalization", [NORM_RGB_0_1] = "RGBTo01Normalization",
+	};
 	struct json schemes, masks, v;
 
 	if (!lookup(&schemes, c, "normalization_schemes") || (p->n_channels = json_length(&schemes, 1, MAX_CHANNELS)) < 0 ||
@@ -150,9 +153,10 @@ static bool read_normalization(struct plan *p, const struct json *top, const str
 		while (k < 5 && strcmp(names[k], name))
 			k++;
 		if (k == 5)
-			return json_bad(&v, "the normalization '%s' is not supported; ZScore-, CT-, No-, RescaleTo01- and RGBTo01Normalization are", name);
+			return json_bad(&v, "the normalization '%s' is not one of nnU-Net's five", name);
 		p->scheme[i] = (enum norm_scheme)k;
-		if (!json_at(&v, &masks, i) || !json_flag(&p->use_mask[i], &v) || (k == NORM_CT && !read_intensities(&p->intensities[i], top, i)))
+		if (!json_at(&v, &masks, i) || !json_flag(&p->use_mask[i], &v) ||
+		    (k == NORM_CT && !read_intensities(&p->intensities[i], top, i)))
 			return false;
 	}
 	return true;
@@ -181,7 +185,8 @@ static bool resampler_argument(struct resampler *r, const struct json *v, const 
 		return json_real(&threshold, v) && (threshold == 3 || json_bad(v, "only 3 is supported"));
 	if (!strcmp(name, "mode") || !strcmp(name, "aniso_axis_mode")) {
 		text = json_text(v);
-		return text && (!strcmp(text, *name == 'm' ? "linear" : "nearest-exact") || json_bad(v, "'%s' is not supported", text));
+		return text &&
+		       (!strcmp(text, *name == 'm' ? "linear" : "nearest-exact") || json_bad(v, "'%s' is not supported", text));
 	}
 	if (!strcmp(name, "order") || !strcmp(name, "order_z")) {
 		int *order = strcmp(name, "order") ? &r->order_z : &r->order;
@@ -198,8 +203,10 @@ static bool resampler_argument(struct resampler *r, const struct json *v, const 
 static bool read_resampler(struct resampler *r, const struct configuration *c, const char *name, bool is_seg)
 {
 	static const struct { const char *name; enum resampler_kind kind; int force_separate_z; } known[] = {
-		{ "resample_data_or_seg_to_shape", RESAMPLE_DEFAULT, 0 }, { "resample_data_or_seg_to_spacing", RESAMPLE_TO_SPACING, 0 },
-		{ "resample_torch_fornnunet", RESAMPLE_TORCH, -1 }, { "resample_torch_simple", RESAMPLE_TORCH_SIMPLE, 0 },
+		{ "resample_data_or_seg_to_shape", RESAMPLE_DEFAULT, 0 },
+		{ "resample_data_or_seg_to_spacing", RESAMPLE_TO_SPACING, 0 },
+		{ "resample_torch_fornnunet", RESAMPLE_TORCH, -1 },
+		{ "resample_torch_simple", RESAMPLE_TORCH_SIMPLE, 0 },
 		{ "no_resampling_hack", RESAMPLE_IDENTITY, 0 },
 	};
 	const char *text;
@@ -214,7 +221,8 @@ static bool read_resampler(struct resampler *r, const struct configuration *c, c
 		k++;
 	if (k == 5)
 		return json_bad(&v, "the resampling function '%s' is not supported", text);
-	*r = (struct resampler){ .kind = known[k].kind, .is_seg = is_seg, .order = is_seg ? 1 : 3, .force_separate_z = known[k].force_separate_z };
+	*r = (struct resampler){ .kind = known[k].kind, .is_seg = is_seg, .order = is_seg ? 1 : 3 };
+	r->force_separate_z = known[k].force_separate_z;
 	snprintf(key, sizeof key, "resampling_fn_%s_kwargs", name);
 	if (!lookup(&arguments, c, key) || !json_is_object(&arguments))
 		return false;
@@ -295,12 +303,15 @@ static void hash_plan(struct plan *p)
 	hash_resampler(&h, "seg", &p->seg);
 	hash_resampler(&h, "probabilities", &p->probabilities);
 	hash_ints(&h, "previous", 1, &(int){ p->previous_stage != NULL });
-	hash_ints(&h, "network", 8, (int[]){ (int)a->class, a->dims, a->n_stages, a->conv_bias, a->nonlin_first, (int)a->norm, a->stem_channels,
-		a->bottleneck_blocks });
+	hash_ints(&h, "network", 5, (int[]){ (int)a->class, a->dims, a->n_stages, a->conv_bias, a->nonlin_first });
+	hash_ints(&h, "blocks", 3, (int[]){ (int)a->norm, a->stem_channels, a->bottleneck_blocks });
 	hash_add(&h, "float", 2, (double[]){ a->eps, a->slope });
-	for (int i = 0; i < a->n_stages; i++)
-		hash_ints(&h, "stage", 10, (int[]){ a->features[i], a->kernel[i][0], a->kernel[i][1], a->kernel[i][2], a->stride[i][0], a->stride[i][1],
-			a->stride[i][2], a->n_conv_encoder[i], a->n_conv_decoder[i], a->bottleneck_channels[i] });
+	for (int i = 0; i < a->n_stages; i++) {
+		hash_ints(&h, "stage", 4,
+		          (int[]){ a->features[i], a->n_conv_encoder[i], a->n_conv_decoder[i], a->bottleneck_channels[i] });
+		hash_ints(&h, "kernel", 3, a->kernel[i]);
+		hash_ints(&h, "stride", 3, a->stride[i]);
+	}
 	snprintf(p->hash, sizeof p->hash, "%016llx", (unsigned long long)h);
 }
 
@@ -331,8 +342,8 @@ static bool read_plan(struct plan *p, const struct json *top, const char *config
 			return false;
 		p->previous_stage = xstrdup(text);
 	}
-	if (!stock_classes(top, &c) || !read_transpose(p, top) || !read_geometry(p, &c) ||
-	    !read_normalization(p, top, &c) || !read_resampler(&p->data, &c, "data", false) || !read_resampler(&p->seg, &c, "seg", true) ||
+	if (!stock_classes(top, &c) || !read_transpose(p, top) || !read_geometry(p, &c) || !read_normalization(p, top, &c) ||
+	    !read_resampler(&p->data, &c, "data", false) || !read_resampler(&p->seg, &c, "seg", true) ||
 	    !read_resampler(&p->probabilities, &c, "probabilities", false) || !read_architecture(p, &c))
 		return false;
 	hash_plan(p);

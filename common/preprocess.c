@@ -114,10 +114,11 @@ static bool check_grids(const struct grids *g, int64_t channels, const struct pl
 
 	for (int i = 0; i < 3; i++)
 		if (g->network[i] < 1)
-			return fail(XDATA, "%lld voxels at %g mm would become %lld at the %g mm of the plan", (long long)g->after_crop[i], g->spacing[i],
-			            (long long)g->network[i], g->network_spacing[i]);
+			return fail(XDATA, "%lld voxels at %g mm would become %lld at the %g mm of the plan",
+			            (long long)g->after_crop[i], g->spacing[i], (long long)g->network[i], g->network_spacing[i]);
 	if (!size_of_block(&bytes, DT_F4, channels, g->network[0], g->network[1], g->network[2]) || bytes > memory_limit)
-		return fail(XDATA, "its grid at the plan's spacing, %lld x %lld x %lld, is over the limit of %zu MiB (--memory raises it)",
+		return fail(XDATA,
+		            "the plan's grid for it, %lld x %lld x %lld, is over the limit of %zu MiB (--memory raises it)",
 		            (long long)g->network[0], (long long)g->network[1], (long long)g->network[2], memory_limit >> 20);
 	if (p->previous_stage && p->seg.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
 		return fail(XDATA, "the plan resamples images but not segmentations (no_resampling_hack)");
@@ -187,7 +188,8 @@ static void add_labels(float *out, const int16_t *seg, const struct labels *labe
 }
 
 /* Crops, normalizes and resamples one channel into out [network]. */
-static bool one_channel(float *out, const float *image, int channel, const unsigned char *mask, const struct grids *g, const struct plan *p)
+static bool one_channel(float *out, const float *image, int channel, const unsigned char *mask, const struct grids *g,
+                        const struct plan *p)
 {
 	size_t n = voxels_of(g->after_crop);
 	float *crop = xaligned(n, sizeof *crop);

@@ -55,7 +55,9 @@ void axis_make(struct axis *a, int64_t n, int64_t m, enum taps kind)
 	double scale = (double)n / (double)m;
 	float scale_f = (float)n / (float)m;            /* torch computes coordinates in single precision */
 
-	*a = (struct axis){ .n = n, .m = m, .taps = n == m || kind == NEAREST || kind == NEAREST_TORCH ? 1 : kind == CUBIC ? 4 : 2 };
+	*a = (struct axis){ .n = n, .m = m, .taps = kind == CUBIC ? 4 : 2 };
+	if (n == m || kind == NEAREST || kind == NEAREST_TORCH)
+		a->taps = 1;
 	a->first = xmalloc((size_t)m, sizeof *a->first);
 	a->weight = xmalloc((size_t)m, (size_t)a->taps * sizeof *a->weight);
 	for (int64_t k = 0; k < m; k++) {

@@ -10,7 +10,7 @@ enum taps { NEAREST, LINEAR, CUBIC, NEAREST_TORCH, LINEAR_TORCH };
 struct axis {
 	int64_t n, m;            /* old and new length */
 	int taps;                /* 1, 2 or 4; 1 when n == m */
-	int64_t *first;          /* [m]: the first tap; cubic: counted on the padded line. A second one past the end is the last */
+	int64_t *first;          /* [m]: the first tap; cubic: on the padded line; linear: one after the last is the last */
 	double *weight;          /* [m][taps] */
 };
 

@@ -164,7 +164,8 @@ static void through_volume(struct job *j)
 {
 	const struct axis *z = &j->axis[0];
 	size_t area = (size_t)j->axis[1].m * (size_t)j->axis[2].m, cols;
-	double *planes = xaligned((size_t)z->n, area * sizeof *planes), *columns = xaligned((size_t)z->m, COLUMNS * sizeof *columns);
+	double *planes = xaligned((size_t)z->n, area * sizeof *planes);
+	double *columns = xaligned((size_t)z->m, COLUMNS * sizeof *columns);
 	double *work = xaligned(work_rows(z), COLUMNS * sizeof *work);
 
 	for (int64_t k = 0; k < z->n; k++)
@@ -217,8 +218,10 @@ static bool job_room(struct job *j)
 	int64_t width = x->n > x->m ? x->n : x->m, height = y->n > y->m ? y->n : y->m, depth = z->taps == 4 ? z->n : 3;
 	size_t needed;
 
-	if (!size_of_block(&needed, DT_F8, 3, depth + 2 * SPLINE_PAD, height + 2 * SPLINE_PAD, width + 2 * SPLINE_PAD) || needed / 3 > memory_limit)
-		return fail(XDATA, "resampling needs %zu MiB at once, over the limit of %zu MiB (--memory raises it)", needed >> 20, memory_limit >> 20);
+	if (!size_of_block(&needed, DT_F8, 3, depth + 2 * SPLINE_PAD, height + 2 * SPLINE_PAD, width + 2 * SPLINE_PAD) ||
+	    needed / 3 > memory_limit)
+		return fail(XDATA, "resampling needs %zu MiB at once, over the limit of %zu MiB (--memory raises it)",
+		            needed >> 20, memory_limit >> 20);
 	j->turned = xaligned((size_t)height * (size_t)width, sizeof(double));
 	j->plane = xaligned((size_t)height * (size_t)width, sizeof(double));
 	j->work = xaligned((size_t)(height + 2 * SPLINE_PAD) * (size_t)(width + 2 * SPLINE_PAD), sizeof(double));

@@ -89,11 +89,13 @@ bool restore(float **out, const float *logits, int64_t channels, const struct gr
 	float *channel;
 
 	if (channels != labels->n_outputs)
-		return fail(XDATA, "the network has %lld outputs, the labels stand for %d", (long long)channels, labels->n_outputs);
+		return fail(XDATA, "the network has %lld outputs, the labels stand for %d", (long long)channels,
+		            labels->n_outputs);
 	if (p->probabilities.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
 		return fail(XDATA, "the plan resamples images but not probabilities (no_resampling_hack)");
 	if (!size_of_block(&bytes, DT_F4, channels, g->original[0], g->original[1], g->original[2]) || bytes > memory_limit)
-		return fail(XDATA, "its probabilities need more than the limit of %zu MiB (--memory raises it)", memory_limit >> 20);
+		return fail(XDATA, "its probabilities need more than the limit of %zu MiB (--memory raises it)",
+		            memory_limit >> 20);
 	*out = xaligned(bytes, 1);
 	channel = xaligned(inside, sizeof *channel);
 	if (inside < n) {
@@ -102,8 +104,8 @@ bool restore(float **out, const float *logits, int64_t channels, const struct gr
 			(*out)[i] = 1;          /* outside the crop all is background */
 	}
 	for (int64_t c = 0; c < channels && ok; c++) {
-		ok = resample_float(channel, g->after_crop, logits + (size_t)c * voxels_of(g->network), g->network, 1, &p->probabilities,
-		                    g->network_spacing, g->spacing, parity);
+		ok = resample_float(channel, g->after_crop, logits + (size_t)c * voxels_of(g->network), g->network, 1,
+		                    &p->probabilities, g->network_spacing, g->spacing, parity);
 		if (ok)
 			place(*out + (size_t)c * n, channel, g);
 	}

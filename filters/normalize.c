@@ -12,7 +12,7 @@
 static const char *configuration, *previous;
 
 static const struct opt opts[] = {
-	OPT_STRING('c', "configuration", &configuration, "NAME", "configuration of the plans (else that of the first checkpoint under MODEL)"),
+	OPT_STRING('c', "configuration", &configuration, "NAME", "the plans' configuration (else that of the first checkpoint)"),
 	OPT_STRING(0, "previous", &previous, "FOLDER", "label maps of the previous stage of a cascade"),
 	OPT_KEEP_GOING,
 	OPT_PROGRESS,
@@ -69,11 +69,13 @@ static void read_model(struct model *m, const char *folder)
 	if (!plan_read(&m->plan, plans, name))
 		die_failed();
 	if (m->dataset.n_channels != m->plan.n_channels)
-		die(XDATA, "%s has %d channels, configuration %s of %s normalises %d", dataset, m->dataset.n_channels, name, plans, m->plan.n_channels);
+		die(XDATA, "%s has %d channels, configuration %s of %s normalises %d", dataset, m->dataset.n_channels, name,
+		    plans, m->plan.n_channels);
 	if (m->plan.reader && strstr(m->plan.reader, "WithReorient"))
-		die(XDATA, "%s: the reader %s, which turns images into another orientation, is not supported", plans, m->plan.reader);
+		die(XDATA, "%s: the reader %s, which turns images round, is not supported", plans, m->plan.reader);
 	if (m->plan.previous_stage && !previous)
-		opt_usage("configuration %s needs the label maps that %s predicted: --previous FOLDER", name, m->plan.previous_stage);
+		opt_usage("configuration %s needs the label maps that %s predicted: --previous FOLDER", name,
+		          m->plan.previous_stage);
 	if (!m->plan.previous_stage && previous)
 		opt_usage("configuration %s has no previous stage, but --previous is given", name);
 	say("configuration %s, plan %s", name, m->plan.hash);
@@ -92,8 +94,8 @@ static int16_t *previous_labels(const struct frame *f)
 
 	if (path && image_read(&im, f->zone, path)) {
 		if (im.channels != 1 || memcmp(im.shape, f->shape, sizeof im.shape))
-			fail(XDATA, "%s is not of the image's grid of %lld x %lld x %lld voxels", path, (long long)f->shape[0], (long long)f->shape[1],
-			     (long long)f->shape[2]);
+			fail(XDATA, "%s is not of the image's grid of %lld x %lld x %lld voxels", path, (long long)f->shape[0],
+			     (long long)f->shape[1], (long long)f->shape[2]);
 		else
 			labels = xmalloc(n, sizeof *labels);
 		for (size_t i = 0; labels && i < n; i++) {
@@ -126,8 +128,8 @@ static bool normalize(struct frame *to, const struct frame *from, const struct l
 	if (mpk_get(mpk_get_map(&from->header, "geometry"), "network"))
 		return fail(XDATA, "it is on a network's grid already; normalize takes images as decode writes them");
 	if (image->channels != m->plan.n_channels)
-		return fail(XDATA, "the image has %lld channels, the model takes %d (%s, ...)", (long long)image->channels, m->plan.n_channels,
-		            m->dataset.channel_name[0]);
+		return fail(XDATA, "the image has %lld channels, the model takes %d (%s, ...)", (long long)image->channels,
+		            m->plan.n_channels, m->dataset.channel_name[0]);
 	if (previous && !(labels = previous_labels(from)))
 		return false;
 	if (image->type != DT_F4) {

@@ -13,14 +13,16 @@ static void restated(unsigned char *mask, const int64_t n[3])
 		for (int64_t z = 0; z < n[0]; z++)
 			for (int64_t y = 0; y < n[1]; y++)
 				for (int64_t x = 0; x < n[2]; x++) {
-					static const int step[6][3] = { { 1, 0, 0 }, { -1, 0, 0 }, { 0, 1, 0 }, { 0, -1, 0 }, { 0, 0, 1 }, { 0, 0, -1 } };
+					static const int step[6][3] = { { 1, 0, 0 },  { -1, 0, 0 }, { 0, 1, 0 },
+						                        { 0, -1, 0 }, { 0, 0, 1 },  { 0, 0, -1 } };
 					int64_t i = (z * n[1] + y) * n[2] + x;
 					bool joins = false;
 					if (mask[i] || outside[i])
 						continue;
 					for (int s = 0; s < 6; s++) {
 						int64_t k[3] = { z + step[s][0], y + step[s][1], x + step[s][2] };
-						bool in = k[0] >= 0 && k[0] < n[0] && k[1] >= 0 && k[1] < n[1] && k[2] >= 0 && k[2] < n[2];
+						bool in = k[0] >= 0 && k[0] < n[0] && k[1] >= 0 && k[1] < n[1] && k[2] >= 0 &&
+						          k[2] < n[2];
 						joins |= !in || outside[(k[0] * n[1] + k[1]) * n[2] + k[2]];
 					}
 					if (joins)

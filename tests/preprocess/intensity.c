@@ -59,14 +59,17 @@ static void others(void)
 		max = fmaxf(max, x[i]);
 	}
 	for (int i = 0; i < N; i++)
-		CHECK(fabs(y[i] - ((double)x[i] - min) / ((double)max - min)) < 1e-6 && y[i] >= 0 && y[i] <= 1, "to 0..1, voxel %d: %g", i, y[i]);
+		CHECK(fabs(y[i] - ((double)x[i] - min) / ((double)max - min)) < 1e-6 && y[i] >= 0 && y[i] <= 1,
+		      "to 0..1, voxel %d: %g", i, y[i]);
 	y[0] = y[1] = 5;
 	CHECK(normalize_channel(y, 2, NORM_RESCALE_0_1, NULL, NULL) && y[0] == 0 && y[1] == 0, "a constant channel");
 	y[0] = 0, y[1] = 255, y[2] = 51;
 	CHECK(normalize_channel(y, 3, NORM_RGB_0_1, NULL, NULL) && y[0] == 0 && y[1] == 1 && y[2] == 0.2f, "RGB");
 	for (int i = 0; i < 3; i++) {
 		y[1] = (float[]){ -1, 256, NAN }[i];
-		CHECK(!normalize_channel(y, 2, NORM_RGB_0_1, NULL, NULL) && failed_code() == XDATA && strstr(failed_text(), "0 to 255"), "RGB out of range");
+		CHECK(!normalize_channel(y, 2, NORM_RGB_0_1, NULL, NULL) && failed_code() == XDATA &&
+		              strstr(failed_text(), "0 to 255"),
+		      "RGB out of range");
 	}
 }
 
@@ -82,7 +85,9 @@ static void nans(void)
 	CHECK(normalize_channel(y, 4, NORM_ZSCORE, mask, NULL) && isnan(y[0]) && y[3] == 5, "in the mask all is NaN");
 	for (int i = 0; i < 2; i++) {
 		float z[4] = { 1, i ? NAN : INFINITY, 3, 4 };
-		CHECK(!normalize_channel(z, 4, i ? NORM_RESCALE_0_1 : NORM_ZSCORE, NULL, NULL) && failed_code() == XDATA && strstr(failed_text(), "NaN"), "all NaN");
+		CHECK(!normalize_channel(z, 4, i ? NORM_RESCALE_0_1 : NORM_ZSCORE, NULL, NULL) && failed_code() == XDATA &&
+		              strstr(failed_text(), "NaN"),
+		      "all NaN");
 	}
 }
 
@@ -118,7 +123,9 @@ static void masked(void)
 		for (int64_t y = 0; y < g.network[1]; y++)
 			for (int64_t x = 0; x < g.network[2]; x++, i++) {
 				int64_t from = ((z + g.crop_lo[0]) * 12 + y + g.crop_lo[1]) * 12 + x + g.crop_lo[2];
-				double want = image[from] != 0 || from == (2 * 12 + 5) * 12 + 6 ? (image[from] - mean) / sqrt(variance) : 0;
+				double want = image[from] != 0 || from == (2 * 12 + 5) * 12 + 6
+				                      ? (image[from] - mean) / sqrt(variance)
+				                      : 0;
 				CHECK(fabs(out[i] - want) < 1e-5, "voxel %d: %g, should be %g", (int)from, out[i], want);
 			}
 	CHECK(g.network[1] < 12 && g.network[0] == 5, "nothing was cropped");

@@ -27,8 +27,8 @@ static double beta(double t)
 	return t < 1 ? 2.0 / 3 - t * t * (2 - t) / 2 : t < 2 ? (2 - t) * (2 - t) * (2 - t) / 6 : 0;
 }
 
-/* skimage's resize of one array: out [m], in [n]; axes of length 1 in both stay as they are. */
-static void resize(double *out, const int64_t m[3], const double *in, const int64_t n[3], int order)
+/* skimage's resize of one array: out [m], in [n]; without clip, scipy's map_coordinates. */
+static void resize(double *out, const int64_t m[3], const double *in, const int64_t n[3], int order, bool clip)
 {
 	int64_t p[3], pad[3], total = 1;
 	double *c, lo = INFINITY, hi = -INFINITY;
@@ -42,7 +42,8 @@ static void resize(double *out, const int64_t m[3], const double *in, const int6
 	for (int64_t z = 0, i = 0; z < p[0]; z++)
 		for (int64_t y = 0; y < p[1]; y++)
 			for (int64_t x = 0; x < p[2]; x++)
-				c[i++] = in[(clamp(z - pad[0], 0, n[0] - 1) * n[1] + clamp(y - pad[1], 0, n[1] - 1)) * n[2] + clamp(x - pad[2], 0, n[2] - 1)];
+				c[i++] = in[(clamp(z - pad[0], 0, n[0] - 1) * n[1] + clamp(y - pad[1], 0, n[1] - 1)) * n[2] +
+				            clamp(x - pad[2], 0, n[2] - 1)];
 	for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++) {
 		lo = fmin(lo, in[i]);
 		hi = fmax(hi, in[i]);
@@ -71,25 +72,27 @@ static void resize(double *out, const int64_t m[3], const double *in, const int6
 							const int64_t at[3] = { a, b, e };
 							double w = 1;
 							for (int d = 0; d < 3 && w > 0; d++)
-								w *= p[d] == 1 ? 1 : order == 3 ? beta((double)at[d] - cc[d]) : fmax(0, 1 - fabs((double)at[d] - cc[d]));
+								w *= p[d] == 1    ? 1
+								     : order == 3 ? beta((double)at[d] - cc[d])
+								                  : fmax(0, 1 - fabs((double)at[d] - cc[d]));
 							if (w > 0)
 								sum += w * c[(a * p[1] + b) * p[2] + e];
 						}
-				out[i] = order == 3 ? fmin(fmax(sum, lo), hi) : sum;
+				out[i] = order == 3 && clip ? fmin(fmax(sum, lo), hi) : sum;
 			}
 	free(c);
 }
 
 static int64_t at3(const int64_t n[3], const int64_t k[3]) { return (k[0] * n[1] + k[1]) * n[2] + k[2]; }
 
-/* The whole default resampler with a separate axis (or -1). */
-static void restated(double *out, const int64_t m[3], const double *in, const int64_t n[3], int order, int axis)
+/* The whole default resampler with a separate axis (or -1), of order_z. */
+static void restated(double *out, const int64_t m[3], const double *in, const int64_t n[3], int order, int axis, int order_z)
 {
 	int64_t n2[3], m2[3], k[3];
 	double *slice, *small, *slices;
 
 	if (axis < 0) {
-		resize(out, m, in, n, order);
+		resize(out, m, in, n, order, true);
 		return;
 	}
 	memcpy(n2, n, sizeof n2);
@@ -108,7 +111,7 @@ static void restated(double *out, const int64_t m[3], const double *in, const in
 					from[axis] = s;
 					slice[at3(n2, k)] = in[at3(n, from)];
 				}
-		resize(small, m2, slice, n2, order);
+		resize(small, m2, slice, n2, order, true);
 		for (k[0] = 0; k[0] < m2[0]; k[0]++)
 			for (k[1] = 0; k[1] < m2[1]; k[1]++)
 				for (k[2] = 0; k[2] < m2[2]; k[2]++) {
@@ -119,13 +122,7 @@ static void restated(double *out, const int64_t m[3], const double *in, const in
 				}
 	}
 	m2[axis] = n[axis];
-	for (k[0] = 0; k[0] < m[0]; k[0]++)
-		for (k[1] = 0; k[1] < m[1]; k[1]++)
-			for (k[2] = 0; k[2] < m[2]; k[2]++) {
-				int64_t from[3] = { k[0], k[1], k[2] };
-				from[axis] = clamp((int64_t)floor((double)n[axis] / (double)m[axis] * ((double)k[axis] + 0.5) - 0.5 + 0.5), 0, n[axis] - 1);
-				out[at3(m, k)] = slices[at3(m2, from)];
-			}
+	resize(out, m, slices, m2, order_z, false);
 	free(slice);
 	free(small);
 	free(slices);
@@ -147,6 +144,8 @@ static void floats(void)
 		int axis = round / 2 % 4 - 1;
 		if (round % 5 == 4)
 			r.order = 0;
+		if (round % 3 == 0)
+			r.order_z = round % 2 ? 3 : 1;
 		if (pick(4) == 0)
 			m[pick(3)] = n[pick(3)];
 		for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++)     /* steps: splines overshoot */
@@ -154,13 +153,13 @@ static void floats(void)
 		CHECK(resample_separate_axis(&r, coarse[axis + 1], cube) == axis, "axis %d", axis);
 		CHECK(resample_float(out, m, in, n, 1, &r, coarse[axis + 1], cube, false), "%s", failed_text());
 		if (memcmp(n, m, sizeof n))
-			restated(out_d, m, in_d, n, r.order, axis);
+			restated(out_d, m, in_d, n, r.order, axis, r.order_z);
 		else
 			memcpy(out_d, in_d, sizeof in_d);
 		for (int64_t i = 0; i < m[0] * m[1] * m[2]; i++) {
 			worst = fmax(worst, fabs(out[i] - out_d[i]));
-			CHECK(fabs(out[i] - out_d[i]) < 3e-6, "round %d, order %d, axis %d, voxel %d: %.9g, should be %.9g", round, r.order, axis, (int)i,
-			      out[i], out_d[i]);
+			CHECK(fabs(out[i] - out_d[i]) < 3e-6, "round %d, order %d, axis %d, voxel %d: %.9g, should be %.9g",
+			      round, r.order, axis, (int)i, out[i], out_d[i]);
 		}
 	}
 	printf("splines and lines: largest difference %.2g\n", worst);
@@ -204,7 +203,9 @@ static void decisions(void)
 			struct resampler r = { .kind = k, .force_separate_z = table[i].force };
 			CHECK(resample_separate_axis(&r, table[i].from, table[i].to) == table[i].axis, "row %zu", i);
 		}
-	CHECK(resample_separate_axis(&(struct resampler){ .kind = RESAMPLE_TORCH_SIMPLE, .force_separate_z = -1 }, table[1].from, cube) == -1, "simple");
+	CHECK(resample_separate_axis(&(struct resampler){ .kind = RESAMPLE_TORCH_SIMPLE, .force_separate_z = -1 }, table[1].from,
+	                             cube) == -1,
+	      "simple");
 }
 
 /* Appendix B: which sample is nearest. */
@@ -265,7 +266,8 @@ static void torch(void)
 	float in[600], out[2000], want[2000];
 
 	for (int round = 0; round < 60; round++) {
-		const int64_t n[3] = { 1 + pick(6), 1 + pick(8), 1 + pick(10) }, m[3] = { 1 + pick(8), 1 + pick(11), 1 + pick(13) };
+		const int64_t n[3] = { 1 + pick(6), 1 + pick(8), 1 + pick(10) },
+			      m[3] = { 1 + pick(8), 1 + pick(11), 1 + pick(13) };
 		for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++)
 			in[i] = (float)uniform();
 		CHECK(resample_float(out, m, in, n, 1, &r, cube, cube, true), "%s", failed_text());
@@ -285,9 +287,13 @@ static void labels(void)
 	int ties = 0, empty = 0;
 
 	for (int round = 0; round < 120; round++) {
-		int64_t n[3] = { 1 + pick(5), 1 + pick(7), 1 + pick(8) }, m[3] = { 1 + pick(7), 1 + pick(9), 1 + pick(11) }, mid[3];
+		int64_t n[3] = { 1 + pick(5), 1 + pick(7), 1 + pick(8) }, m[3] = { 1 + pick(7), 1 + pick(9), 1 + pick(11) },
+			mid[3];
 		bool by_torch = round & 1, separate = round & 2;
-		struct resampler r = { .kind = by_torch ? RESAMPLE_TORCH : RESAMPLE_DEFAULT, .is_seg = true, .order = 1, .force_separate_z = separate ? -1 : 0 };
+		struct resampler r = { .kind = by_torch ? RESAMPLE_TORCH : RESAMPLE_DEFAULT,
+			               .is_seg = true,
+			               .order = 1,
+			               .force_separate_z = separate ? -1 : 0 };
 		float best[2000];
 		if (round % 3 == 0)
 			for (int d = 0; d < 3; d++)
@@ -316,7 +322,7 @@ static void labels(void)
 			if (by_torch)
 				torch_lerp(share_f, mid, hot_f, n);
 			else
-				resize(share, mid, hot, n, 1);
+				resize(share, mid, hot, n, 1, true);
 			for (int64_t i = 0; i < mid[0] * mid[1] * mid[2]; i++)
 				if (by_torch ? half_round(share_f[i]) > best[i] : share[i] >= 0.5) {
 					best[i] = half_round(share_f[i]);
@@ -337,6 +343,19 @@ static void labels(void)
 		}
 	}
 	CHECK(ties > 20 && empty > 100, "the cases are too easy: %d ties", ties);
+}
+
+/* Across a separate axis with order_z 1, a label needs more than a half; where none has it is 0. */
+static void labels_across(void)
+{
+	const struct resampler r = { .is_seg = true, .order = 1, .order_z = 1, .force_separate_z = -1 };
+	const int16_t in[2] = { 1, 2 };
+	int16_t out[3];
+
+	resample_seg(out, (int64_t[]){ 3, 1, 1 }, in, (int64_t[]){ 2, 1, 1 }, &r, (double[]){ 9, 1, 1 }, cube);
+	CHECK(out[0] == 1 && out[1] == 0 && out[2] == 2, "%d %d %d", out[0], out[1], out[2]);
+	resample_seg(out, (int64_t[]){ 3, 1, 1 }, in, (int64_t[]){ 2, 1, 1 }, &r, cube, cube);
+	CHECK(out[0] == 1 && out[1] == 2 && out[2] == 2, "in slices a half is enough: %d %d %d", out[0], out[1], out[2]);
 }
 
 static void shapes(void)
@@ -361,13 +380,15 @@ static void stores(void)
 	float out[4], halves[4] = { 1, 1.0009765625f, 1, 1 }, line[3000], fine[4500];
 	int between = 0;
 
-	CHECK(resample_float(out, n, in, n, 1, &cubic, (double[]){ 9, 1, 1 }, cube, true) && !memcmp(in, out, sizeof in), "no copy");
+	CHECK(resample_float(out, n, in, n, 1, &cubic, (double[]){ 9, 1, 1 }, cube, true) && !memcmp(in, out, sizeof in),
+	      "no copy");
 	CHECK(resample_float(out, m, halves, n, 1, &linear, cube, cube, true), "%s", failed_text());
 	for (int i = 0; i < 3; i++)
 		CHECK(out[i] == half_round(out[i]), "no half: %.9g", out[i]);
 	for (int i = 0; i < 3000; i++)
 		line[i] = half_round((float)(uniform() * 8));
-	CHECK(resample_float(fine, (int64_t[]){ 1, 1, 4500 }, line, (int64_t[]){ 1, 1, 3000 }, 1, &linear, cube, cube, true), "%s", failed_text());
+	CHECK(resample_float(fine, (int64_t[]){ 1, 1, 4500 }, line, (int64_t[]){ 1, 1, 3000 }, 1, &linear, cube, cube, true),
+	      "%s", failed_text());
 	for (int i = 0; i < 4500; i++) {
 		double c = fmin(fmax((i + 0.5) * (3000.0 / 4500) - 0.5, 0), 2999), t = c - floor(c);
 		int lo = (int)c, hi = lo < 2999 ? lo + 1 : lo;
@@ -376,7 +397,8 @@ static void stores(void)
 		if (fabs(v) < 1e-3)
 			continue;
 		double below = half_to_float((uint16_t)(h - 1)), above = half_to_float((uint16_t)(h + 1));
-		CHECK(fabs(fine[i] - v) <= fabs(below - v) + 1e-12 && fabs(fine[i] - v) <= fabs(above - v) + 1e-12, "%.17g became %.9g", v, fine[i]);
+		CHECK(fabs(fine[i] - v) <= fabs(below - v) + 1e-12 && fabs(fine[i] - v) <= fabs(above - v) + 1e-12,
+		      "%.17g became %.9g", v, fine[i]);
 		between += fine[i] != v;
 	}
 	CHECK(between > 1000, "nothing was rounded");
@@ -390,6 +412,7 @@ int main(void)
 	nearest();
 	torch();
 	labels();
+	labels_across();
 	shapes();
 	stores();
 	DONE();

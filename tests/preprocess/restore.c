@@ -10,8 +10,11 @@ enum { VOXELS = 5 * 7 * 9 };
 
 static struct plan a_plan(const int *forward)
 {
-	struct plan p = { .n_channels = 2, .scheme = { NORM_NONE, NORM_NONE }, .data = { .order = 3, .force_separate_z = -1 },
-	                  .seg = { .order = 1, .is_seg = true, .force_separate_z = -1 }, .probabilities = { .order = 1, .force_separate_z = -1 } };
+	struct plan p = { .n_channels = 2,
+		          .scheme = { NORM_NONE, NORM_NONE },
+		          .data = { .order = 3, .force_separate_z = -1 },
+		          .seg = { .order = 1, .is_seg = true, .force_separate_z = -1 },
+		          .probabilities = { .order = 1, .force_separate_z = -1 } };
 
 	for (int i = 0; i < 3; i++) {
 		p.transpose_forward[i] = forward[i];
@@ -28,8 +31,16 @@ static struct labels some_labels(bool regions)
 	static struct label plain[] = { { "background", 1, zero }, { "a", 1, one }, { "b", 1, two } };
 	static struct label nested[] = { { "background", 1, zero }, { "a", 2, both }, { "b", 1, two } };
 
-	return (struct labels){ .n = 3, .entry = regions ? nested : plain, .ignore = -1, .n_order = regions ? 2 : 0, .regions_class_order = order,
-	                        .has_regions = regions, .n_outputs = regions ? 2 : 3, .n_foreground = 2, .foreground = foreground, .max_value = 2 };
+	return (struct labels){ .n = 3,
+		                .entry = regions ? nested : plain,
+		                .ignore = -1,
+		                .n_order = regions ? 2 : 0,
+		                .regions_class_order = order,
+		                .has_regions = regions,
+		                .n_outputs = regions ? 2 : 3,
+		                .n_foreground = 2,
+		                .foreground = foreground,
+		                .max_value = 2 };
 }
 
 /* Two channels, zero but in a box. */
@@ -55,7 +66,7 @@ static void there_and_back(void)
 		struct plan p = a_plan(orders[o]);
 		CHECK(preprocess(&in, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
 		CHECK(g.after_crop[0] * g.after_crop[1] * g.after_crop[2] == 3 * 5 * 6, "the crop box of order %d", o);
-		for (int64_t i = 0, n = 0; i < g.network[0]; i++)       /* axis a of the network is axis forward[a] of the image */
+		for (int64_t i = 0, n = 0; i < g.network[0]; i++) /* axis a of the network is axis forward[a] of the image */
 			for (int64_t j = 0; j < g.network[1]; j++)
 				for (int64_t k = 0; k < g.network[2]; k++, n++) {
 					int64_t at[3];
@@ -97,7 +108,9 @@ static void probabilities(bool regions, bool parity, bool resampled)
 		logits[i] = half_round((float)(6 * uniform()));
 	CHECK(restore(&out, logits, channels, &g, &p, &l, parity, false), "%s", failed_text());
 	for (int c = 0; c < channels; c++) {
-		CHECK(resample_float(channel, g.after_crop, logits + c * n, g.network, 1, &p.probabilities, g.network_spacing, g.spacing, parity), "%s", failed_text());
+		CHECK(resample_float(channel, g.after_crop, logits + c * n, g.network, 1, &p.probabilities, g.network_spacing,
+		                     g.spacing, parity),
+		      "%s", failed_text());
 		for (int i = 0; i < 3 * 5 * 6; i++)
 			sum[i] += e[c][i] = exp(channel[i]);
 	}
@@ -114,8 +127,11 @@ static void probabilities(bool regions, bool parity, bool resampled)
 				i = (k[0] * g.after_crop[1] + k[1]) * g.after_crop[2] + k[2];
 				for (int c = 0; c < channels; c++) {
 					double got = out[c * VOXELS + (z * 7 + y) * 9 + x];
-					double want = !inside ? !regions && c == 0 : regions ? e[c][i] / (1 + e[c][i]) : e[c][i] / sum[i];
-					CHECK(inside ? fabs(got - want) < 1e-6 : got == want, "regions %d, channel %d: %.9g, should be %.9g", regions, c, got, want);
+					double want = !inside   ? !regions && c == 0
+					              : regions ? e[c][i] / (1 + e[c][i])
+					                        : e[c][i] / sum[i];
+					CHECK(inside ? fabs(got - want) < 1e-6 : got == want,
+					      "regions %d, channel %d: %.9g, should be %.9g", regions, c, got, want);
 					outside += !inside;
 				}
 			}
@@ -130,14 +146,22 @@ static void half(void)
 {
 	const struct labels l = some_labels(true);
 	struct plan p = a_plan(orders[0]);
-	struct grids g = { .original = { 1, 1, 1 }, .spacing_mm = { 1, 1, 1 }, .transpose_forward = { 0, 1, 2 }, .transpose_backward = { 0, 1, 2 },
-	                   .before_crop = { 1, 1, 1 }, .crop_hi = { 1, 1, 1 }, .after_crop = { 1, 1, 1 }, .spacing = { 1, 1, 1 }, .network = { 1, 1, 1 },
-	                   .network_spacing = { 1, 1, 1 } };
+	struct grids g = { .original = { 1, 1, 1 },
+		           .spacing_mm = { 1, 1, 1 },
+		           .transpose_forward = { 0, 1, 2 },
+		           .transpose_backward = { 0, 1, 2 },
+		           .before_crop = { 1, 1, 1 },
+		           .crop_hi = { 1, 1, 1 },
+		           .after_crop = { 1, 1, 1 },
+		           .spacing = { 1, 1, 1 },
+		           .network = { 1, 1, 1 },
+		           .network_spacing = { 1, 1, 1 } };
 	float logits[2] = { 6e-8f, -200 }, *out;
 
 	CHECK(restore(&out, logits, 2, &g, &p, &l, false, false) && out[0] == 0.5f && out[1] == 0, "%.9g %.9g", out[0], out[1]);
 	free(out);
-	CHECK(!restore(&out, logits, 1, &g, &p, &l, false, false) && strstr(failed_text(), "1 outputs"), "one output for two regions");
+	CHECK(!restore(&out, logits, 1, &g, &p, &l, false, false) && strstr(failed_text(), "1 outputs"),
+	      "one output for two regions");
 }
 
 /* Labels of the previous stage: channels after the image's; where the image is 0 and they are not, the mask is wider. */
@@ -182,11 +206,13 @@ static void refusals(void)
 	msgpack_object *network;
 
 	an_image(image);
-	CHECK(!preprocess(&out, &g, image, 1, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "1 channels"), "%s", failed_text());
+	CHECK(!preprocess(&out, &g, image, 1, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "1 channels"), "%s",
+	      failed_text());
 	p.spacing[2] = 1e9;
 	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p) && failed_code() == XDATA, "a grid of no voxels");
 	p.spacing[2] = 1e-9;
-	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "--memory"), "%s", failed_text());
+	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "--memory"), "%s",
+	      failed_text());
 	p.spacing[2] = sizes[2];
 	CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
 	free(out);
