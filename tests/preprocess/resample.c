@@ -358,6 +358,17 @@ static void labels_across(void)
 	CHECK(out[0] == 1 && out[1] == 2 && out[2] == 2, "in slices a half is enough: %d %d %d", out[0], out[1], out[2]);
 }
 
+/* torch's shares are compared in half precision: 499.9 and 500.1 thousandths are equal, and the smaller label wins. */
+static void labels_in_halves(void)
+{
+	const struct resampler r = { .kind = RESAMPLE_TORCH, .is_seg = true, .order = 1 };
+	const int16_t in[2] = { 1, 2 };
+	int16_t out[10000];
+
+	resample_seg(out, (int64_t[]){ 1, 1, 10000 }, in, (int64_t[]){ 1, 1, 2 }, &r, cube, cube);
+	CHECK(out[4999] == 1 && out[5000] == 1 && out[5002] == 2, "%d %d %d", out[4999], out[5000], out[5002]);
+}
+
 static void shapes(void)
 {
 	int64_t out[3];
@@ -413,6 +424,7 @@ int main(void)
 	torch();
 	labels();
 	labels_across();
+	labels_in_halves();
 	shapes();
 	stores();
 	DONE();
