@@ -1,9 +1,7 @@
 /* plans.json and dataset.json: today's and older spellings give one plan; what is wrong or not supported is named; damage
  * of any kind ends in a sentence. */
-#include <glob.h>
 #include <unistd.h>
-#include "common/plans.h"
-#include "tests/preprocess/check.h"
+#include "tests/preprocess/equal-plans.h"
 
 #define RESAMPLING \
 	"\"resampling_fn_data\": \"resample_data_or_seg_to_shape\", " \
@@ -69,19 +67,6 @@ static bool read_text(struct plan *p, const char *text, const char *configuratio
 {
 	write_file("plans.json", text, strlen(text));
 	return plan_read(p, "plans.json", configuration);
-}
-
-/* All that decides numbers is equal. */
-static void equal_plans(const struct plan *a, const struct plan *b, const char *what)
-{
-	CHECK(!strcmp(a->hash, b->hash) && strlen(a->hash) == 16, "%s: hashes", what);
-	CHECK(!memcmp(&a->arch, &b->arch, sizeof a->arch), "%s: networks", what);
-	CHECK(!memcmp(a->patch_size, b->patch_size, sizeof a->patch_size) && !memcmp(a->spacing, b->spacing, sizeof a->spacing),
-	      "%s: grids", what);
-	CHECK(!memcmp(a->scheme, b->scheme, sizeof a->scheme) && !memcmp(a->use_mask, b->use_mask, sizeof a->use_mask),
-	      "%s: normalisation", what);
-	CHECK(!memcmp(&a->data, &b->data, sizeof a->data) && !memcmp(&a->seg, &b->seg, sizeof a->seg) &&
-	      !memcmp(&a->probabilities, &b->probabilities, sizeof a->seg), "%s: resampling", what);
 }
 
 static void contents(void)
@@ -309,50 +294,8 @@ static void folders(void)
 		die_sys("..");
 }
 
-/* Every plan that is there is read, and the legacy one is the same as its original. */
-static void shared(const char *folder)
-{
-	static const char *const patterns[] = { "golden/models/*/plans.json", "golden/plans/*/*Plans.json",
-		                                "data/nnunet-plans/*/*lans.json" };
-	static const char *const sets[] = { "golden/models/*/dataset.json", "golden/plans/*/dataset.json",
-		                            "data/nnunet-plans/*/dataset.json" };
-	char *path[2] = { xasprintf("%s/golden/models/hippocampus_legacy_plans/plans.json", folder),
-	                  xasprintf("%s/golden/models/hippocampus_3d_fullres/plans.json", folder) };
-	struct plan p, q;
-	struct dataset d;
-	glob_t g;
-	int n = 0;
-
-	for (int i = 0; i < 6; i++) {
-		char *pattern = xasprintf("%s/%s", folder, i < 3 ? patterns[i] : sets[i - 3]);
-		CHECK(!glob(pattern, 0, NULL, &g), "%s: nothing", pattern);
-		for (size_t k = 0; k < g.gl_pathc; k++) {
-			char **names = i < 3 ? plans_configurations(g.gl_pathv[k]) : NULL;
-			for (char **name = names; name && *name; name++, n++) {
-				CHECK(plan_read(&p, g.gl_pathv[k], *name), "%s", failed_text());
-				plan_free(&p);
-			}
-			CHECK(i < 3 ? names != NULL : dataset_read(&d, g.gl_pathv[k]), "%s", failed_text());
-			if (i >= 3)
-				dataset_free(&d);
-			free(names);
-		}
-		globfree(&g);
-		free(pattern);
-	}
-	CHECK(plan_read(&p, path[0], "3d_fullres") && plan_read(&q, path[1], "3d_fullres"), "%s", failed_text());
-	equal_plans(&p, &q, "hippocampus_legacy_plans");
-	plan_free(&p);
-	plan_free(&q);
-	free(path[0]);
-	free(path[1]);
-	printf("note: %d configurations of nnU-Net's plans read\n", n);
-}
-
 int main(void)
 {
-	const char *folder = getenv("SHARED");
-
 	contents();
 	refusals();
 	accepted();
@@ -360,9 +303,5 @@ int main(void)
 	folders();
 	damage(today, true);
 	damage(data, false);
-	if (folder && !access(folder, R_OK))
-		shared(folder);
-	else
-		puts("note: no plans of nnU-Net's own (../shared is not there)");
 	DONE();
 }
