@@ -95,7 +95,8 @@ struct layer *frame_add(struct frame *f, const char *kind, enum dtype type, int6
 	l = f->layer[f->n_layers++];
 	data = l->data;
 	capacity = l->capacity;
-	*l = (struct layer){ .kind = text.via.str.ptr, .type = type, .channels = channels, .map = mpk_map(), .data = data, .capacity = capacity, .added = true };
+	*l = (struct layer){ .kind = text.via.str.ptr, .type = type, .channels = channels, .map = mpk_map(), .data = data,
+	    .capacity = capacity, .added = true };
 	return l;
 }
 
@@ -147,7 +148,8 @@ bool frame_bytes(const struct frame *f, int64_t z, int64_t y, size_t *total)
 	*total = 0;
 	for (int i = 0; i < f->n_layers; i++) {
 		size_t n;
-		if (!size_of_block(&n, f->layer[i]->type, f->layer[i]->channels, z, y, f->shape[2]) || __builtin_add_overflow(*total, n, total))
+		if (!size_of_block(&n, f->layer[i]->type, f->layer[i]->channels, z, y, f->shape[2]) ||
+		    __builtin_add_overflow(*total, n, total))
 			return false;
 	}
 	return true;
@@ -194,7 +196,8 @@ bool frame_fits(const struct frame *f)
 	if (!frame_bytes(f, f->shape[0], f->shape[1], &total))
 		return fail(XDATA, "the size of the whole case overflows");
 	if (total > memory_limit)
-		return fail(XDATA, "the whole case needs %zu MiB, over the limit of %zu MiB (--memory raises it)", total >> 20, memory_limit >> 20);
+		return fail(XDATA, "the whole case needs %zu MiB, over the limit of %zu MiB (--memory raises it)", total >> 20,
+		    memory_limit >> 20);
 	return true;
 }
 
@@ -221,7 +224,8 @@ msgpack_object frame_head(struct frame *f)
 		if (l->dropped)
 			continue;
 		if (layer_bytes(f, l, f->slab[0], f->slab[1]) > UINT32_MAX)
-			die(XDATA, "case %s: a slab of layer %s is longer than a msgpack bin may be ('frames -s' makes slabs smaller)", f->name, l->kind);
+			die(XDATA, "case %s: a slab of layer %s is longer than a msgpack bin may be ('frames -s' makes slabs "
+			    "smaller)", f->name, l->kind);
 		mpk_put(f->zone, &l->map, "kind", mpk_str(f->zone, l->kind));
 		mpk_put(f->zone, &l->map, "type", mpk_str(f->zone, dtype_name(l->type)));
 		mpk_put(f->zone, &l->map, "channels", mpk_int(l->channels));
@@ -251,7 +255,10 @@ void frame_put_score(struct frame *f, const char *name, double value)
 	mpk_put(f->zone, scores, name, mpk_real(value));
 }
 
-double frame_score(const struct frame *f, const char *name) { return mpk_get_real(mpk_get_map(&f->closing, "scores"), name, NAN); }
+double frame_score(const struct frame *f, const char *name)
+{
+	return mpk_get_real(mpk_get_map(&f->closing, "scores"), name, NAN);
+}
 
 bool frame_has_flag(const struct frame *f, const char *flag)
 {

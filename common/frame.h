@@ -107,7 +107,8 @@ struct layer *frame_add(struct frame *f, const char *kind, enum dtype type, int6
 /* Sets the grid and a slab that keeps a layer's slab near 16 MiB (planes > 0: that many planes). */
 void frame_grid(struct frame *f, const int64_t shape[3], const double spacing_mm[3], int64_t planes);
 bool frame_alloc_volume(struct frame *f);                  /* data of all layers for the whole grid; fail() over memory_limit */
-msgpack_object frame_head(struct frame *f);                /* the header as it is written: f->header, grid, slab and layers not dropped */
+/* The header as it is written: f->header with the grid, the slab and the layers that are not dropped. */
+msgpack_object frame_head(struct frame *f);
 size_t frame_voxels(const struct frame *f);                /* of the current slab: dz * dy * x */
 size_t frame_grid_voxels(const struct frame *f);           /* of the whole grid */
 

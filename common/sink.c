@@ -76,7 +76,8 @@ struct sink *sink_open_fd(struct source *in, int fd, const char *name)
 struct sink *sink_open(struct source *in)
 {
 	if (isatty(STDOUT_FILENO))
-		die(XUSAGE, "standard output is a terminal; pipe it into another program or a file ('qualm frames' shows what a stream holds)");
+		die(XUSAGE, "standard output is a terminal; pipe it into another program or a file ('qualm frames' shows what a "
+		    "stream holds)");
 	return sink_open_fd(in, STDOUT_FILENO, "standard output");
 }
 
@@ -99,7 +100,8 @@ void sink_begin(struct sink *s, struct frame *f)
 
 static void put_bin(struct sink *s, const void *data, size_t n)
 {
-	unsigned char h[5] = { 0xc6, (unsigned char)(n >> 24), (unsigned char)(n >> 16), (unsigned char)(n >> 8), (unsigned char)n };
+	unsigned char h[5] = { 0xc6, (unsigned char)(n >> 24), (unsigned char)(n >> 16), (unsigned char)(n >> 8),
+	    (unsigned char)n };
 
 	put(s, h, 5);                                   /* always bin 32: the reader's work does not depend on sizes */
 	put(s, data, n);

@@ -75,7 +75,8 @@ static bool read_map(struct source *s, msgpack_zone *zone, msgpack_object *out, 
 		}
 	}
 	if (!mpk_unpack(zone, out, s->buf + s->at, scan.at) || out->type != MSGPACK_OBJECT_MAP)
-		die(XDATA, "%s: %s of frame %lld is not a map; this is not a stream of frames, or it is damaged", s->name, what, (long long)s->frames + 1);
+		die(XDATA, "%s: %s of frame %lld is not a map; this is not a stream of frames, or it is damaged", s->name, what,
+		    (long long)s->frames + 1);
 	s->at += scan.at;
 	return true;
 }
@@ -173,7 +174,8 @@ static bool trailer(struct source *s, const msgpack_object *head)
 	if (frames != s->frames)
 		die(XDATA, "%s: the trailer counts %lld frames, %lld came", s->name, (long long)frames, (long long)s->frames);
 	if (failed != s->failed)
-		die(XDATA, "%s: the trailer counts %lld failed cases, %lld came", s->name, (long long)failed, (long long)s->failed);
+		die(XDATA, "%s: the trailer counts %lld failed cases, %lld came", s->name, (long long)failed,
+		    (long long)s->failed);
 	if (s->at < s->end || more(s))
 		die(XDATA, "%s goes on after its trailer; streams are joined by giving them as operands, not by cat", s->name);
 	return true;
@@ -217,7 +219,8 @@ bool source_next(struct source *s, struct frame *f)
 	if (!name)
 		bad_header(s, NULL, "its header has no case name");
 	if (!plain_name(name))
-		bad_header(s, NULL, "its case name is no plain name (it is empty, begins with a dot, or holds a slash or control character)");
+		bad_header(s, NULL, "its case name is no plain name (it is empty, begins with a dot, or holds a slash or control "
+		    "character)");
 	frame_reset(f, name);
 	msgpack_zone_free(f->zone);
 	f->zone = zone;
@@ -253,7 +256,8 @@ static size_t bin_length(struct source *s, const struct frame *f)
 		if (s->end - s->at >= need) {
 			unsigned char t = s->buf[s->at];
 			if (t < 0xc4 || t > 0xc6)
-				die(XDATA, "%s: case %s: a payload of plane %lld is no msgpack bin (first byte 0x%02x)", s->name, f->name, (long long)f->z, t);
+				die(XDATA, "%s: case %s: a payload of plane %lld is no msgpack bin (first byte 0x%02x)", s->name,
+				    f->name, (long long)f->z, t);
 			need = 1 + ((size_t)1 << (t - 0xc4));
 			if (s->end - s->at >= need)
 				break;
@@ -291,7 +295,8 @@ static void slab_room(const struct frame *f, const char *who)
 	if (!frame_bytes(f, f->dz, f->dy, &total))
 		die(XDATA, "%s: case %s: the size of a slab overflows", who, f->name);
 	if (total > memory_limit)
-		die(XDATA, "%s: case %s needs %zu MiB for one slab, over the limit of %zu MiB (--memory raises it)", who, f->name, total >> 20, memory_limit >> 20);
+		die(XDATA, "%s: case %s needs %zu MiB for one slab, over the limit of %zu MiB (--memory raises it)", who, f->name,
+		    total >> 20, memory_limit >> 20);
 	for (int i = 0; i < f->n_layers; i++)
 		layer_room(f->layer[i], layer_bytes(f, f->layer[i], f->dz, f->dy));
 }
@@ -325,7 +330,8 @@ static size_t payload_begin(struct source *s, const struct frame *f, const struc
 	size_t want = layer_bytes(f, l, f->dz, f->dy), got = bin_length(s, f);
 
 	if (got != want)
-		die(XDATA, "%s: case %s, plane %lld: layer %s has %zu bytes where its shape needs %zu", s->name, f->name, (long long)f->z, l->kind, got, want);
+		die(XDATA, "%s: case %s, plane %lld: layer %s has %zu bytes where its shape needs %zu", s->name, f->name,
+		    (long long)f->z, l->kind, got, want);
 	return want;
 }
 

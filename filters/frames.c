@@ -1,6 +1,6 @@
 /* frames: list, select and compare streams of frames. */
-#include <fnmatch.h>
 #include <float.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,10 +20,10 @@ static int planes;
 static const struct opt opts[] = {
 	OPT_FLAG('H', "header", &header, "print every key of the headers and closing maps as JSON, a line each"),
 	OPT_STRING('c', "case", &case_glob, "GLOB", "write a stream of the cases whose names match"),
-	OPT_STRING('L', "layers", &kinds, "KINDS", "write a stream of the layers of these kinds, separated by commas (patterns allowed)"),
+	OPT_STRING('L', "layers", &kinds, "KINDS", "write a stream of the layers of these kinds (patterns, separated by commas)"),
 	OPT_INT('s', "slab", &planes, "PLANES", 1, 1 << 30, "write a stream with that many planes a slab"),
 	OPT_STRING('d', "diff", &other, "FILE", "compare with the stream in FILE: exit 0 if equal, 1 with the differences"),
-	OPT_DOUBLE('t', "tolerance", &tolerance, "NUMBER", 0, DBL_MAX, "with -d: numbers a and b are equal if |a-b| <= NUMBER max(1, |a|)"),
+	OPT_DOUBLE('t', "tolerance", &tolerance, "NUMBER", 0, DBL_MAX, "with -d: a equals b if |a-b| <= NUMBER max(1, |a|)"),
 	OPT_FLAG(0, "data", &only_data, "with -d: compare cases, grids and values only, no other keys"),
 	OPT_END
 };
@@ -143,7 +143,8 @@ static void list_frame(struct source *in, struct frame *f)
 		int64_t n = f->layer[i]->channels;
 		if (__builtin_add_overflow(channels, (size_t)n, &channels) || channels > memory_limit / 64)
 			die(XDATA, "%s: case %s has %zu channels, too many to list", source_name(in), f->name, channels);
-		s[i] = (struct sums){ INFINITY, -INFINITY, n, xcalloc((size_t)n, sizeof *s->sum), xcalloc((size_t)n, sizeof *s->crc) };
+		s[i] = (struct sums){ INFINITY, -INFINITY, n, xcalloc((size_t)n, sizeof *s->sum),
+		    xcalloc((size_t)n, sizeof *s->crc) };
 	}
 	while (source_slab(in, f))
 		for (int i = 0; i < f->n_layers; i++)
@@ -329,7 +330,8 @@ static void compare_keys(const struct frame *f, const char *where, const msgpack
 				continue;
 			if (!strcmp(key, "scores") || !strcmp(key, "slab"))
 				continue;
-			difference(f->name, "%s: key %s %s", where, key, v ? "differs" : side ? "is not in the first" : "is not in the second");
+			difference(f->name, "%s: key %s %s", where, key,
+			    v ? "differs" : side ? "is not in the first" : "is not in the second");
 		}
 }
 
@@ -342,7 +344,8 @@ static void compare_scores(const struct frame *a, const struct frame *b)
 			const msgpack_object_kv *kv = &pair[side]->via.map.ptr[i];
 			const char *name = mpk_as_str(&kv->key);
 			const msgpack_object *o = name ? mpk_get(pair[!side], name) : NULL;
-			double x = mpk_get_real(pair[side], name ? name : "", NAN), y = mpk_get_real(pair[!side], name ? name : "", NAN);
+			double x = mpk_get_real(pair[side], name ? name : "", NAN);
+			double y = mpk_get_real(pair[!side], name ? name : "", NAN);
 			if (!o)
 				difference(a->name, "score %s is not in the %s", name ? name : "?", side ? "first" : "second");
 			else if (!side && !near(x, y))
@@ -371,9 +374,9 @@ static void compare_values(const struct frame *f, int nth, const struct layer *a
 	y = f->shape[1];
 	x = f->shape[2];
 	if (count)
-		difference(f->name, "layer %d, %s: %zu of %zu values differ, by up to %g (channel %zu, z %zu, y %zu, x %zu: %.9g and %.9g)",
-			   nth, a->kind, count, n, largest, at / voxels, at % voxels / (size_t)(y * x), at / (size_t)x % (size_t)y, at % (size_t)x,
-			   value_at(a->data, a->type, at), value_at(b->data, b->type, at));
+		difference(f->name, "layer %d, %s: %zu of %zu values differ, by up to %g (channel %zu, z %zu, y %zu, x %zu: "
+		    "%.9g and %.9g)", nth, a->kind, count, n, largest, at / voxels, at % voxels / (size_t)(y * x),
+		    at / (size_t)x % (size_t)y, at % (size_t)x, value_at(a->data, a->type, at), value_at(b->data, b->type, at));
 }
 
 /* Leaves the wanted layers in front and returns how many there are. */
@@ -403,19 +406,22 @@ static void compare_frames(struct frame *a, struct frame *b)
 	if (a->failed)
 		return;
 	if (memcmp(a->shape, b->shape, sizeof a->shape)) {
-		difference(a->name, "the grid is %lldx%lldx%lld and %lldx%lldx%lld", (long long)a->shape[0], (long long)a->shape[1], (long long)a->shape[2],
-			   (long long)b->shape[0], (long long)b->shape[1], (long long)b->shape[2]);
+		difference(a->name, "the grid is %lldx%lldx%lld and %lldx%lldx%lld",
+		    (long long)a->shape[0], (long long)a->shape[1], (long long)a->shape[2],
+		    (long long)b->shape[0], (long long)b->shape[1], (long long)b->shape[2]);
 		return;
 	}
 	for (int i = 0; i < 3; i++)
 		if (!near(a->spacing_mm[i], b->spacing_mm[i]))
-			difference(a->name, "the spacing along %c is %.9g and %.9g", "zyx"[i], a->spacing_mm[i], b->spacing_mm[i]);
+			difference(a->name, "the spacing along %c is %.9g and %.9g", "zyx"[i], a->spacing_mm[i],
+			    b->spacing_mm[i]);
 	if (na != nb)
 		difference(a->name, "%d layers and %d", na, nb);
 	for (int i = 0; i < na && i < nb; i++) {
 		struct layer *p = a->layer[i], *q = b->layer[i];
 		if (strcmp(p->kind, q->kind) || p->channels != q->channels) {
-			difference(a->name, "layer %d is %s of %lld channels and %s of %lld", i + 1, p->kind, (long long)p->channels, q->kind, (long long)q->channels);
+			difference(a->name, "layer %d is %s of %lld channels and %s of %lld", i + 1, p->kind,
+			    (long long)p->channels, q->kind, (long long)q->channels);
 			continue;
 		}
 		if (!only_data)

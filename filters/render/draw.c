@@ -12,7 +12,8 @@ struct view view_of(const int64_t shape[3], const double spacing_mm[3])
 {
 	int64_t most = shape[1] > shape[2] ? shape[1] : shape[2];
 	double target = most < SMALLEST ? SMALLEST : most > LARGEST ? LARGEST : (double)most;
-	double tall = (double)shape[1] * spacing_mm[1], wide = (double)shape[2] * spacing_mm[2], scale = target / (tall > wide ? tall : wide);
+	double tall = (double)shape[1] * spacing_mm[1], wide = (double)shape[2] * spacing_mm[2];
+	double scale = target / (tall > wide ? tall : wide);
 	struct view v = { (int)shape[1], (int)shape[2], (int)(wide * scale + 0.5), (int)(tall * scale + 0.5) };
 
 	v.w = v.w < THINNEST ? THINNEST : v.w;
@@ -55,7 +56,8 @@ static void free_taps(struct taps *t, int n)
 static float *resample(const struct view *v, const float *plane)
 {
 	struct taps *tx = make_taps(v->w, v->nx), *ty = make_taps(v->h, v->ny);
-	float *rows = xmalloc((size_t)v->ny * (size_t)v->w, sizeof *rows), *out = xcalloc((size_t)v->h * (size_t)v->w, sizeof *out);
+	float *rows = xmalloc((size_t)v->ny * (size_t)v->w, sizeof *rows);
+	float *out = xcalloc((size_t)v->h * (size_t)v->w, sizeof *out);
 
 	for (int y = 0; y < v->ny; y++)
 		for (int x = 0; x < v->w; x++) {
@@ -65,9 +67,12 @@ static float *resample(const struct view *v, const float *plane)
 			rows[(size_t)y * (size_t)v->w + (size_t)x] = sum;
 		}
 	for (int y = 0; y < v->h; y++)
-		for (int k = 0; k < ty[y].n; k++)
+		for (int k = 0; k < ty[y].n; k++) {
+			const float *from = rows + (size_t)(ty[y].first + k) * (size_t)v->w;
+			float *to = out + (size_t)y * (size_t)v->w;
 			for (int x = 0; x < v->w; x++)
-				out[(size_t)y * (size_t)v->w + (size_t)x] += ty[y].w[k] * rows[(size_t)(ty[y].first + k) * (size_t)v->w + (size_t)x];
+				to[x] += ty[y].w[k] * from[x];
+		}
 	free(rows);
 	free_taps(tx, v->w);
 	free_taps(ty, v->h);
@@ -137,9 +142,11 @@ static uint16_t *enlarge(const struct view *v, const uint16_t *label)
 {
 	uint16_t *out = xmalloc((size_t)v->w * (size_t)v->h, sizeof *out);
 
-	for (int j = 0; j < v->h; j++)
+	for (int j = 0; j < v->h; j++) {
+		const uint16_t *row = label + (size_t)((j + 0.5) * v->ny / v->h) * (size_t)v->nx;
 		for (int i = 0; i < v->w; i++)
-			out[(size_t)j * (size_t)v->w + (size_t)i] = label[(size_t)((j + 0.5) * v->ny / v->h) * (size_t)v->nx + (size_t)((i + 0.5) * v->nx / v->w)];
+			out[(size_t)j * (size_t)v->w + (size_t)i] = row[(size_t)((i + 0.5) * v->nx / v->w)];
+	}
 	return out;
 }
 
@@ -151,12 +158,14 @@ static bool near_border(const struct view *v, const uint16_t *label, int x, int 
 
 	for (int j = y - r < 0 ? 0 : y - r; j <= y + r && j < v->h; j++)
 		for (int i = x - r < 0 ? 0 : x - r; i <= x + r && i < v->w; i++)
-			if (label[(size_t)j * (size_t)v->w + (size_t)i] != own && (i - x) * (i - x) + (j - y) * (j - y) <= radius * radius)
+			if (label[(size_t)j * (size_t)v->w + (size_t)i] != own &&
+			    (i - x) * (i - x) + (j - y) * (j - y) <= radius * radius)
 				return true;
 	return false;
 }
 
-void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values, int n_values, int width)
+void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values,
+                   int n_values, int width)
 {
 	uint16_t *big = enlarge(v, label);
 

@@ -1,8 +1,8 @@
 /* draw: a plane of voxels as a picture: grey or colour image, heat map, contours. */
 #ifndef RENDER_DRAW_H
 #define RENDER_DRAW_H
-#include "filters/render/canvas.h"
 #include "common/labels.h"
+#include "filters/render/canvas.h"
 
 /* A plane of ny x nx voxels drawn in w x h pixels. */
 struct view { int ny, nx, w, h; };
@@ -15,7 +15,8 @@ void draw_image(struct canvas *c, int x, int y, const struct view *v, const floa
 /* map: [ny][nx]; colours of 0..max. */
 void draw_map(struct canvas *c, int x, int y, const struct view *v, const float *map, double max);
 /* A band inside the border of every value of label [ny][nx]; the i-th of values gets the i-th class's colour. */
-void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values, int n_values, int width);
+void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values,
+                   int n_values, int width);
 /* A line on every border between values. */
 void draw_borders(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, uint32_t colour);
 /* An upright bar of the colours, 0 at the bottom, with figures at its right; returns the width of all. */

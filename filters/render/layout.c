@@ -5,7 +5,8 @@
 #include "filters/render/layout.h"
 
 enum { MARGIN = 14, GAP = 18, NARROWEST = 420, TITLE = 3, TEXT = 2, LINE = TEXT * (GLYPH_H + 2), BAND = 3, SWATCH = 14 };
-static const uint32_t paper = 0xffffff, ink = 0x1a1a1a, faint = 0x5a5a5a, empty = 0x303030, reference_colour = 0xffffff, frame_colour = 0xb0b0b0;
+static const uint32_t paper = 0xffffff, ink = 0x1a1a1a, faint = 0x5a5a5a, empty = 0x303030;
+static const uint32_t reference_colour = 0xffffff, frame_colour = 0xb0b0b0;
 
 /* Image and, over a darker one, the contours; without an image on plain grey. */
 static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
@@ -62,7 +63,8 @@ static int put_title(struct canvas *c, int w, const struct scene *s)
 	int name_w = text_width(s->name, TITLE), y = MARGIN, right, rest;
 
 	if (s->shape[0] > 1)
-		snprintf(plane, sizeof plane, "slice %lld of %lld%s", (long long)s->z + 1, (long long)s->shape[0], *s->figures ? ", " : "");
+		snprintf(plane, sizeof plane, "slice %lld of %lld%s", (long long)s->z + 1, (long long)s->shape[0],
+		    *s->figures ? ", " : "");
 	rest = text_width(plane, TEXT) + (*plane ? TEXT : 0) + text_width(s->figures, TEXT);
 	c = c ? c : &nothing;
 	canvas_text(c, MARGIN, y, TITLE, ink, w, s->name);
@@ -102,7 +104,8 @@ bool write_panel(const char *path, const struct scene *s)
 	enum { SCALE = 110 };
 	struct view v = view_of(s->shape, s->spacing_mm);
 	int cell = v.w < NARROWEST / 2 ? NARROWEST / 2 : v.w, columns = 1 + (s->image != NULL) + (s->map != NULL);
-	int w = columns * cell + (columns - 1) * GAP + (s->map ? SCALE : 0), caption = put_title(NULL, w, s), top = caption + LINE;
+	int w = columns * cell + (columns - 1) * GAP + (s->map ? SCALE : 0), caption = put_title(NULL, w, s),
+	    top = caption + LINE;
 	int x = MARGIN, legend = put_legend(NULL, MARGIN, 0, s->map ? w - SCALE : w, s);
 	struct canvas c;
 

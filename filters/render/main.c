@@ -23,7 +23,7 @@ static const struct opt opts[] = {
 	OPT_STRING('r', "references", &references, "LABELS", "folder of reference labels, whose contours are drawn in white"),
 	OPT_STRING('m', "map", &kind, "KIND", "map to show (else class_entropy or the first there is)"),
 	OPT_DOUBLE(0, "max", &scale_max, "NUMBER", 1e-30, 1e30, "value at the upper end of the colour scale"),
-	OPT_INT(0, "slice", &slice_number, "N", 1, 1 << 30, "draw the N-th slice of a volume, not that of the largest uncertainty"),
+	OPT_INT(0, "slice", &slice_number, "N", 1, 1 << 30, "draw the N-th slice of a volume (else the most uncertain)"),
 	OPT_FLAG(0, "overlay", &only_overlay, "write CASE_overlay.png only"),
 	OPT_FLAG(0, "panel", &only_panel, "write CASE_panel.png only"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on"),
@@ -65,15 +65,18 @@ static bool same_grid(const struct image *im, const struct frame *f, const char 
 {
 	if (!memcmp(im->shape, f->shape, sizeof f->shape))
 		return true;
-	return fail(XDATA, "%s has %lldx%lldx%lld voxels, the case %lldx%lldx%lld", path, (long long)im->shape[0], (long long)im->shape[1],
-		    (long long)im->shape[2], (long long)f->shape[0], (long long)f->shape[1], (long long)f->shape[2]);
+	return fail(XDATA, "%s has %lldx%lldx%lld voxels, the case %lldx%lldx%lld", path,
+	    (long long)im->shape[0], (long long)im->shape[1], (long long)im->shape[2],
+	    (long long)f->shape[0], (long long)f->shape[1], (long long)f->shape[2]);
 }
 
 static bool read_image(struct work *w, const struct frame *f)
 {
-	for (int i = 0; i < sources.n; i++)
+	for (int i = 0; i < sources.n; i++) {
+		const char *path = sources.c[i].path[0];
 		if (!strcmp(sources.c[i].name, f->name))
-			return image_read(&w->image, f->zone, sources.c[i].path[0]) && same_grid(&w->image, f, sources.c[i].path[0]);
+			return image_read(&w->image, f->zone, path) && same_grid(&w->image, f, path);
+	}
 	return fail(XDATA, "there is no image of it in %s", images);
 }
 
@@ -93,9 +96,12 @@ static bool begin(struct work *w, const struct frame *f)
 	*w = (struct work){0};
 	if (slice_number > f->shape[0])
 		return fail(XDATA, "it has no slice %d, its last is %lld", slice_number, (long long)f->shape[0]);
-	return slice_begin(&w->slice, f, kind) &&
-	       ((!w->slice.probs && !mpk_get(&f->header, "labels")) || labels_from_frame(&w->labels, f, w->slice.probs ? w->slice.probs->channels : 0)) &&
-	       (!images || read_image(w, f)) && (!references || read_reference(w, f));
+	if (!slice_begin(&w->slice, f, kind))
+		return false;
+	if (w->slice.probs || mpk_get(&f->header, "labels"))
+		if (!labels_from_frame(&w->labels, f, w->slice.probs ? w->slice.probs->channels : 0))
+			return false;
+	return (!images || read_image(w, f)) && (!references || read_reference(w, f));
 }
 
 /* The values that a segmentation may hold and their names: regions in their order, classes, or those that occur. */
@@ -162,7 +168,8 @@ static void say_figures(struct work *w, const struct frame *f)
 	if (mpk_get(mpk_get_map(&f->closing, "scores"), "dice"))
 		snprintf(b, sizeof b, "%sDice %.3f", *a ? ", " : "", dice);
 	w->figures = xasprintf("%s%s", a, b);
-	w->map_title = xasprintf("%s%s", w->slice.kind ? w->slice.kind : "", !strcmp(base, "2") ? ", bits" : !strcmp(base, "e") ? ", nats" : "");
+	w->map_title = xasprintf("%s%s", w->slice.kind ? w->slice.kind : "",
+	    !strcmp(base, "2") ? ", bits" : !strcmp(base, "e") ? ", nats" : "");
 }
 
 /* The plane of all channels of a picture, or of the first of several that are no colours. */
@@ -175,8 +182,10 @@ static const float *plane_of(struct work *w, const struct frame *f, int *channel
 		return w->slice.best.image;
 	*channels = w->image.channels >= 3 ? 3 : 1;
 	w->image_plane = xmalloc((size_t)*channels * n, sizeof *w->image_plane);
-	for (int i = 0; i < *channels; i++)
-		memcpy(w->image_plane + (size_t)i * n, w->image.data + ((size_t)i * (size_t)f->shape[0] + (size_t)w->slice.best.z) * n, n * sizeof(float));
+	for (int i = 0; i < *channels; i++) {
+		const float *plane = w->image.data + ((size_t)i * (size_t)f->shape[0] + (size_t)w->slice.best.z) * n;
+		memcpy(w->image_plane + (size_t)i * n, plane, n * sizeof(float));
+	}
 	return w->image_plane;
 }
 

@@ -7,7 +7,8 @@
 
 static bool map_like(const struct layer *l)
 {
-	return l->channels == 1 && l->type == DT_F4 && strcmp(l->kind, "image") && strcmp(l->kind, "label") && strcmp(l->kind, "probs");
+	return l->channels == 1 && l->type == DT_F4 &&
+	       strcmp(l->kind, "image") && strcmp(l->kind, "label") && strcmp(l->kind, "probs");
 }
 
 static const struct layer *find_map(const struct frame *f, const char *kind)
@@ -25,7 +26,8 @@ bool slice_begin(struct slice *s, const struct frame *f, const char *kind)
 	size_t n, bytes;
 	struct layer *probs = frame_layer(f, "probs");
 
-	*s = (struct slice){ .y = f->shape[1], .x = f->shape[2], .map = find_map(f, kind), .label = frame_layer(f, "label"), .image = frame_layer(f, "image") };
+	*s = (struct slice){ .y = f->shape[1], .x = f->shape[2], .map = find_map(f, kind), .label = frame_layer(f, "label"),
+	    .image = frame_layer(f, "image") };
 	s->best.z = s->next.z = -1;
 	if (kind && (!s->map || !map_like(s->map)))
 		return fail(XDATA, "there is no map %s of one channel in it", kind);
@@ -38,7 +40,8 @@ bool slice_begin(struct slice *s, const struct frame *f, const char *kind)
 	s->probs = s->label ? NULL : probs;
 	s->kind = s->map ? s->map->kind : NULL;
 	if (!size_mul(&n, s->y, s->x) || !size_mul(&bytes, (int64_t)n, 2 * (4 + 4 + 2)) || bytes > memory_limit)
-		return fail(XDATA, "a plane of %lldx%lld voxels is over the limit of %zu MiB (--memory raises it)", (long long)s->y, (long long)s->x, memory_limit >> 20);
+		return fail(XDATA, "a plane of %lldx%lld voxels is over the limit of %zu MiB (--memory raises it)",
+		    (long long)s->y, (long long)s->x, memory_limit >> 20);
 	for (struct plane *p = &s->best;; p = &s->next) {
 		p->map = s->map ? xcalloc(n, sizeof *p->map) : NULL;
 		p->label = xcalloc(n, sizeof *p->label);
@@ -104,7 +107,8 @@ bool slice_take(struct slice *s, const struct frame *f, const struct labels *lab
 		if (s->map)
 			memcpy(p->map + first, (const float *)s->map->data + at, n * sizeof *p->map);
 		if (s->image)
-			dtype_to_float(p->image + first, (const char *)s->image->data + at * dtype_size(s->image->type), s->image->type, n);
+			dtype_to_float(p->image + first, (const char *)s->image->data + at * dtype_size(s->image->type),
+			    s->image->type, n);
 		if (f->y + f->dy < s->y)
 			continue;                       /* the plane goes on in the next slab */
 		p->z = f->z + z;

@@ -8,7 +8,7 @@
 
 #define CHECK(cond, ...) do { if (!(cond)) check_failed(__FILE__, __LINE__, #cond, __VA_ARGS__); } while (0)
 
-static inline void check_failed(const char *file, int line, const char *cond, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+__attribute__((format(printf, 4, 5)))
 static inline void check_failed(const char *file, int line, const char *cond, const char *fmt, ...)
 {
 	va_list ap;

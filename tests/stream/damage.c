@@ -69,7 +69,9 @@ static int lines(const char *s)
 static int survives(int i, const char *damage)
 {
 	static char *const ways[][8] = {
-		{ "frames", "--memory", "16M", NULL }, { "frames", "--memory", "16M", "-H", NULL }, { "frames", "--memory", "16M", "-s", "1", NULL },
+		{ "frames", "--memory", "16M", NULL },
+		{ "frames", "--memory", "16M", "-H", NULL },
+		{ "frames", "--memory", "16M", "-s", "1", NULL },
 	};
 	int status = run(ways[i % 3], damage);
 
@@ -141,6 +143,7 @@ int main(void)
 		CHECK(lines(text) == 1 && strstr(text, ": 1 of "), "%s: more than one value: %s", damage, text);
 	}
 	CHECK(in_values > 200 && ok > in_values && ok < FLIPS, "%d flips pass, %d in values", ok, in_values);
-	printf("note: %zu truncations refused; of %d flips %d in values, %d of others harmless, the rest refused\n", n, FLIPS, in_values, ok - in_values);
+	printf("note: %zu truncations refused; of %d flips %d in values, %d of others harmless, the rest refused\n", n, FLIPS,
+	    in_values, ok - in_values);
 	return 0;
 }

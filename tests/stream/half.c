@@ -11,7 +11,8 @@ static const char script[] = "/usr/bin/python3 -c \"\n"
 	"r = np.random.default_rng(3).integers(0, 2**32, 200000, dtype=np.uint32).view('<f4')\n"
 	"near = h[np.isfinite(h)]\n"
 	"mid = ((near[:-1].astype('f8') + near[1:]) / 2).astype('<f4')\n"
-	"f = np.concatenate([h, near * np.float32(1 + 2**-20), near * np.float32(1 - 2**-20), mid, np.nextafter(mid, np.float32(np.inf)),\n"
+	"f = np.concatenate([h, near * np.float32(1 + 2**-20), near * np.float32(1 - 2**-20), mid,\n"
+	"                    np.nextafter(mid, np.float32(np.inf)),\n"
 	"                    np.nextafter(mid, np.float32(-np.inf)), r]).astype('<f4')\n"
 	"o = sys.stdout.buffer\n"
 	"o.write(h.tobytes() + np.array([f.size], '<u4').tobytes() + f.tobytes() + f.astype('<f2').tobytes())\n"
@@ -31,7 +32,8 @@ static void halves(void)
 	get(p, h, 4, 65536);
 	for (uint32_t i = 0; i < 65536; i++) {
 		float x = half_to_float((uint16_t)i);
-		CHECK(isnan(h[i]) ? isnan(x) : !memcmp(&x, &h[i], 4), "half 0x%04x is %a, numpy says %a", i, (double)x, (double)h[i]);
+		CHECK(isnan(h[i]) ? isnan(x) : !memcmp(&x, &h[i], 4), "half 0x%04x is %a, numpy says %a", i, (double)x,
+		    (double)h[i]);
 	}
 	get(p, &n, 4, 1);
 	f = malloc(n * sizeof *f);
@@ -51,8 +53,10 @@ static void halves(void)
 static void widen(void)
 {
 	static const struct { enum dtype t; unsigned char bytes[8]; double value; } c[] = {
-		{ DT_F4, { 0, 0, 0xc0, 0xbf }, -1.5 }, { DT_F2, { 0, 0xbe }, -1.5 }, { DT_U1, { 200 }, 200 }, { DT_I1, { 200 }, -56 },
-		{ DT_U2, { 1, 0x80 }, 32769 }, { DT_I2, { 1, 0x80 }, -32767 }, { DT_U4, { 0, 0, 0, 0x80 }, 0x1p31 }, { DT_I4, { 0, 0, 0, 0x80 }, -0x1p31 },
+		{ DT_F4, { 0, 0, 0xc0, 0xbf }, -1.5 }, { DT_F2, { 0, 0xbe }, -1.5 }, { DT_U1, { 200 }, 200 },
+		{ DT_I1, { 200 }, -56 },
+		{ DT_U2, { 1, 0x80 }, 32769 }, { DT_I2, { 1, 0x80 }, -32767 }, { DT_U4, { 0, 0, 0, 0x80 }, 0x1p31 },
+		{ DT_I4, { 0, 0, 0, 0x80 }, -0x1p31 },
 		{ DT_U8, { 0, 0, 0, 0, 0, 0, 0, 0x80 }, 0x1p63 }, { DT_I8, { 0, 0, 0, 0, 0, 0, 0, 0x80 }, -0x1p63 },
 		{ DT_F8, { 0, 0, 0, 0, 0, 0, 0xf8, 0xbf }, -1.5 }, { DT_BOOL, { 1 }, 1 }, { DT_BF2, { 0xc0, 0xbf }, -1.5 },
 	};
@@ -66,7 +70,8 @@ static void widen(void)
 		CHECK(f[0] == (float)c[i].value && f[1] == f[0], "%s: %g, not %g", dtype_name(c[i].t), (double)f[0], c[i].value);
 		CHECK(dtype_parse(dtype_name(c[i].t)) == c[i].t, "%s", dtype_name(c[i].t));
 	}
-	CHECK(dtype_parse("") == DT_NONE && dtype_parse("<f16") == DT_NONE && !dtype_streams(DT_F8) && dtype_streams(DT_I4), "names");
+	CHECK(dtype_parse("") == DT_NONE && dtype_parse("<f16") == DT_NONE && !dtype_streams(DT_F8) && dtype_streams(DT_I4),
+	    "names");
 }
 
 static void sizes(void)

@@ -50,8 +50,8 @@ def small():
     for name, (z, y, x), dz in (("a", (3, 6, 5), 2), ("b", (1, 7, 4), 1)):
         p = r.random((3, z, y, x)).astype("<f4")
         p /= p.sum(0)
-        frames.append({"case": name, "labels": labels, "plan": {"hash": "1a2b", "configuration": "2d"}, "unknown": [1, None, -3, 2.5, b"\0\1"],
-                       "slab": dz,
+        frames.append({"case": name, "labels": labels, "plan": {"hash": "1a2b", "configuration": "2d"},
+                       "unknown": [1, None, -3, 2.5, b"\0\1"], "slab": dz,
                        "layers": [({"kind": "probs", "activation": "softmax", "member": {"name": "m1", "index": 1, "of": 2}}, p),
                                   ({"kind": "label"}, p.argmax(0)[None].astype("|u1"))],
                        "closing": {"scores": {"class_entropy": 0.25}, "flags": ["empty_mask"], "other": {"k": "v"}}})

@@ -53,7 +53,8 @@ static void same_as_msgpack(const unsigned char *buf, size_t n)
 	msgpack_unpacked_init(&u);
 	m = msgpack_unpack_next(&u, (const char *)buf, n, &off);
 	if (r == MPK_WHOLE)
-		CHECK((m == MSGPACK_UNPACK_SUCCESS || m == MSGPACK_UNPACK_EXTRA_BYTES) && off == s.at, "%d, %zu and %zu bytes", m, off, s.at);
+		CHECK((m == MSGPACK_UNPACK_SUCCESS || m == MSGPACK_UNPACK_EXTRA_BYTES) && off == s.at, "%d, %zu and %zu bytes", m,
+		    off, s.at);
 	else
 		CHECK(m == (r == MPK_SHORT ? MSGPACK_UNPACK_CONTINUE : MSGPACK_UNPACK_PARSE_ERROR), "scan %d, msgpack %d", r, m);
 	msgpack_unpacked_destroy(&u);
@@ -107,7 +108,8 @@ static enum mpk_found scan(const void *p, size_t n, const char **why)
 static void limits(void)
 {
 	unsigned char deep[MPK_DEPTH + 3], *many = calloc(MPK_OBJECTS + 8, 1);
-	unsigned char array[] = { 0xdd, 0xff, 0xff, 0xff, 0xff }, text[] = { 0xdb, 0x01, 0x00, 0x00, 0x01 }, maps[] = { 0x91, 0xdf, 0x00, 0x01, 0x00, 0x00 };
+	unsigned char array[] = { 0xdd, 0xff, 0xff, 0xff, 0xff }, text[] = { 0xdb, 0x01, 0x00, 0x00, 0x01 };
+	unsigned char maps[] = { 0x91, 0xdf, 0x00, 0x01, 0x00, 0x00 };
 	const char *why;
 
 	memset(deep, 0x91, sizeof deep);
@@ -148,13 +150,16 @@ static void trees(void)
 	mpk_put(z, &m, "n", mpk_int(-5));
 	mpk_put(z, &m, "n", mpk_int(-6));
 	CHECK(m.via.map.size == 4 && mpk_get_int(&m, "n", 0) == -6 && mpk_get_real(&m, "n", 0) == -6, "%u", m.via.map.size);
-	CHECK(!mpk_get(&m, "tex") && !mpk_get(&m, "textt") && !mpk_get(NULL, "a") && !mpk_get_map(&m, "a") && mpk_get_array(&m, "a"), "look-ups");
+	CHECK(!mpk_get(&m, "tex") && !mpk_get(&m, "textt") && !mpk_get(NULL, "a") && !mpk_get_map(&m, "a") &&
+	    mpk_get_array(&m, "a"), "look-ups");
 	copy = mpk_copy(z, m);
 	CHECK(mpk_equal(&copy, &m) && !mpk_equal(&copy, NULL) && mpk_equal(NULL, NULL), "a copy with NaN equals itself");
 	mpk_remove(&copy, "nan");
-	CHECK(!mpk_equal(&copy, &m) && copy.via.map.size == 3 && !mpk_get(&copy, "nan") && mpk_get(&copy, "n"), "%u", copy.via.map.size);
+	CHECK(!mpk_equal(&copy, &m) && copy.via.map.size == 3 && !mpk_get(&copy, "nan") && mpk_get(&copy, "n"), "%u",
+	    copy.via.map.size);
 	mpk_put(z, &m, "three", mpk_ints(z, (int64_t[]){ 1, 2, 3 }, 3));
-	CHECK(mpk_get_ints(&m, "three", three, 3) && three[2] == 3 && !mpk_get_ints(&m, "three", three, 2) && !mpk_get_reals(&m, "a", reals, 2), "arrays");
+	CHECK(mpk_get_ints(&m, "three", three, 3) && three[2] == 3 && !mpk_get_ints(&m, "three", three, 2) &&
+	    !mpk_get_reals(&m, "a", reals, 2), "arrays");
 	nul = mpk_str(z, "ab");
 	((char *)(uintptr_t)nul.via.str.ptr)[1] = 0;
 	CHECK(!mpk_as_str(&nul) && !mpk_as_str(&a), "a text that holds a zero byte is none");

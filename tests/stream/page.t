@@ -9,7 +9,8 @@ make page | frames -c '*' | /usr/bin/python3 "$TESTS/stream/annotate.py" | diff 
 part filter > doubtful.c
 case $BUILD in *asan) sanitize=-fsanitize=address,undefined ;; *) sanitize= ;; esac
 # shellcheck disable=SC2086 # empty or one word
-${CC:-cc} -std=c11 -Wall -Wextra -Werror $sanitize -D_XOPEN_SOURCE=700 -I"$TOP" -o doubtful doubtful.c "$BUILD/libcommon.a" -lmsgpackc -lm
+${CC:-cc} -std=c11 -Wall -Wextra -Werror $sanitize -D_XOPEN_SOURCE=700 -I"$TOP" -o doubtful doubtful.c \
+	"$BUILD/libcommon.a" -lmsgpackc -lm
 make small > small.frames
 ./doubtful -t 0.5 < small.frames > marked.frames
 frames -L probs,label marked.frames | frames -d small.frames --data
@@ -22,7 +23,8 @@ for header, layers, closing in frames(sys.stdin.buffer):
     p, d = layers[0], layers[2]
     assert d.dtype == np.uint8 and (d[0] == (p.max(0) < 0.5)).all() and 0 < d.sum() < d.size
     assert closing["scores"] == {"class_entropy": 0.25, "doubtful": d.sum()}, closing
-    assert closing["flags"] == ["empty_mask"] and closing["other"] == {"k": "v"} and header["unknown"] == [1, None, -3, 2.5, b"\0\1"]
+    assert closing["flags"] == ["empty_mask"] and closing["other"] == {"k": "v"}
+    assert header["unknown"] == [1, None, -3, 2.5, b"\0\1"]
 X
 } > check.py
 /usr/bin/python3 check.py < marked.frames

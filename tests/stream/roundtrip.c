@@ -86,13 +86,16 @@ static void check_all(const char *path, bool whole)
 			continue;
 		}
 		make(&want, names[i], 1, i == 3 ? 9 : (uint64_t)(2 * i + 1));
-		CHECK(f.n_layers == TYPES && !memcmp(f.shape, shape, sizeof shape) && !memcmp(f.spacing_mm, spacing, sizeof spacing), "%s", f.name);
-		CHECK(layer_member(f.layer[2], &m) && m.index == 3 && m.of == TYPES && !m.fold && !strcmp(m.weights, "abc"), "%s", f.name);
+		CHECK(f.n_layers == TYPES && !memcmp(f.shape, shape, sizeof shape) &&
+		    !memcmp(f.spacing_mm, spacing, sizeof spacing), "%s", f.name);
+		CHECK(layer_member(f.layer[2], &m) && m.index == 3 && m.of == TYPES && !m.fold && !strcmp(m.weights, "abc"), "%s",
+		    f.name);
 		CHECK(isnan(mpk_get_real(&f.header, "key", 0)) && !mpk_get(&f.header, "layers"), "%s", f.name);
 		if (whole)
 			CHECK(source_volume(in, &f), "%s", failed_text());
 		for (int l = 0; whole && l < TYPES; l++)
-			CHECK(!memcmp(f.layer[l]->data, want.layer[l]->data, (size_t)f.layer[l]->channels * Z * Y * X * dtype_size(types[l])), "%s %d", f.name, l);
+			CHECK(!memcmp(f.layer[l]->data, want.layer[l]->data,
+			    (size_t)f.layer[l]->channels * Z * Y * X * dtype_size(types[l])), "%s %d", f.name, l);
 		while (!whole && source_slab(in, &f))
 			for (int l = 0; l < TYPES; l++)
 				for (int64_t c = 0, k = 0; c < f.layer[l]->channels; c++)
@@ -100,10 +103,12 @@ static void check_all(const char *path, bool whole)
 						for (int64_t y = f.y; y < f.y + f.dy; y++, k += X) {
 							size_t size = dtype_size(types[l]);
 							int64_t at = ((c * Z + z) * Y + y) * X;
-							CHECK(!memcmp((char *)f.layer[l]->data + (size_t)k * size, (char *)want.layer[l]->data + (size_t)at * size, X * size),
+							CHECK(!memcmp((char *)f.layer[l]->data + (size_t)k * size,
+							    (char *)want.layer[l]->data + (size_t)at * size, X * size),
 							      "%s, layer %d, plane %lld", f.name, l, (long long)z);
 						}
-		CHECK(frame_score(&f, "s") == 0.5 && isnan(frame_score(&f, "t")) && frame_has_flag(&f, "one") && !frame_has_flag(&f, "two"), "%s", f.name);
+		CHECK(frame_score(&f, "s") == 0.5 && isnan(frame_score(&f, "t")) && frame_has_flag(&f, "one") &&
+		    !frame_has_flag(&f, "two"), "%s", f.name);
 		CHECK(mpk_get_array(&f.closing, "flags")->via.array.size == 1, "a flag is set once");
 	}
 	CHECK(!source_next(in, &f), "more frames");
@@ -185,7 +190,8 @@ static void failed_at_the_end(void)
 	for (int i = 0; i < 3; i++) {
 		in = source_open(i == 0 ? "late" : i == 1 ? "late.volume" : "late.pass");
 		CHECK(source_next(in, &f), "no frame");
-		CHECK(source_volume(in, &f) && f.failed && !strcmp(f.failed, "infer: not a number"), "%s", f.failed ? f.failed : "-");
+		CHECK(source_volume(in, &f) && f.failed && !strcmp(f.failed, "infer: not a number"), "%s", f.failed ? f.failed
+		    : "-");
 		CHECK(!source_next(in, &f) && source_failed(in) == 1, "one failed");
 		source_close(in);
 	}

@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+"""What render draws is where it should be: streams with a known picture in, colours of the PNGs out."""
+import os
+import subprocess
+import sys
+
+import msgpack
+import numpy as np
+
+sys.path.insert(0, os.environ["TESTS"] + "/stream")
+import make
+
+ORANGE, BLUE, WHITE, GREEN = (0xe6, 0x9f, 0), (0x56, 0xb4, 0xe9), (255, 255, 255), (0x2e, 0x8b, 0x57)
+
+
+def read_png(path):
+    """[h, w, 3], by decode, whose reader other tests compare with nnU-Net's."""
+    objects = msgpack.Unpacker(subprocess.Popen(["decode", path], stdout=subprocess.PIPE).stdout, max_buffer_size=0)
+    next(objects)
+    shape = next(objects)["shape"]
+    return np.frombuffer(next(objects), "<f4").reshape(3, *shape[1:]).astype(int).transpose(1, 2, 0)
+
+
+def render(frames, *options):
+    with open("in.frames", "wb") as f:
+        make.write(f, frames)
+    return subprocess.run(["render", "-o", "out", *options], stdin=open("in.frames", "rb"), capture_output=True, text=True)
+
+
+def drawn(frames, *options):
+    r = render(frames, *options)
+    assert r.returncode == 0 and r.stderr == "", (r.returncode, r.stderr)
+    return [read_png("out/%s_%s.png" % (frames[0]["case"], p)) for p in ("overlay", "panel")]
+
+
+def box(picture, colour):
+    """Rows and columns that a colour spans, above the legend: (top, left, bottom, right), and how many pixels have it."""
+    y, x = np.nonzero((picture[:-40] == colour).all(-1))
+    return (y.min(), x.min(), y.max(), x.max(), y.size) if y.size else (0, 0, 0, 0, 0)
+
+
+def case(name, label, heat, spacing=(1.0, 1.0, 1.0), **more):
+    layers = [({"kind": "label"}, np.asarray(label, "|u1")[None]), ({"kind": "t_test"}, np.asarray(heat, "<f4")[None])]
+    return {"case": name, "labels": {"background": 0, "A": 1, "B": 2}, "spacing_mm": list(spacing), "layers": layers, **more}
+
+
+# A rectangle of 20 x 40 voxels in 100 x 100: the orange band has its proportions and its place, the picture is enlarged.
+label = np.zeros((1, 100, 100), int)
+label[0, 30:50, 10:50] = 1
+label[0, 60:80, 60:90] = 2
+heat = np.zeros((1, 100, 100))
+heat[0, :50] = 0.9
+overlay, panel = drawn([case("square", label, heat)])
+top, left, bottom, right, n = box(overlay, ORANGE)
+scale = (bottom - top + 1) / 20
+assert scale > 3 and abs((right - left + 1) / 40 - scale) < 0.1, (top, left, bottom, right)
+inside = overlay[top + 8:bottom - 8, left + 8:right - 8].reshape(-1, 3)
+assert (inside == inside[0]).all() and tuple(inside[0]) != ORANGE, "the contour is a band, not a filled shape"
+blue = box(overlay, BLUE)
+assert abs((blue[0] - top) / scale - 30) < 0.5 and abs((blue[1] - left) / scale - 50) < 0.5, "B is 30 rows below and 50 columns right of A"
+# without a reference no white line within the picture; the heat map is lighter where the map is larger
+y, x = (top + bottom) // 2, panel.shape[1] // 2
+row = panel[:, -240].sum(-1).astype(int)
+start = np.nonzero(row < 100)[0]
+assert len(start) and row[100] > row[-100] + 100, "the upper half of the heat map is lighter"
+
+# Voxels twice as tall as wide.
+overlay, _ = drawn([case("tall", label, heat, spacing=(1, 2.0, 1.0))])
+top, left, bottom, right, n = box(overlay, ORANGE)
+assert abs((bottom - top + 1) / (right - left + 1) - 1) < 0.05, (top, left, bottom, right)
+
+# Of a volume the slice with the largest sum is drawn, the lowest of equals; --slice asks for another.
+volume, hot = np.zeros((4, 60, 60), int), np.zeros((4, 60, 60))
+for z in range(4):
+    volume[z, 10:20 + 5 * z, 10:20] = 1
+hot[1:3, 30:40, 30:40] = 0.5
+for options, z in (((), 1), (("--slice", "4"), 3)):
+    overlay, _ = drawn([case("volume", volume, hot, slab=3)], *options)
+    top, left, bottom, right, n = box(overlay, ORANGE)
+    assert abs((bottom - top + 1) / (right - left + 1) - (10 + 5 * z) / 10) < 0.1, (options, top, bottom)
+assert render([case("volume", volume, hot)], "--slice", "5").returncode == 3
+
+# Values that are no numbers are green, in the heat map only.
+hot[:] = np.nan
+_, panel = drawn([case("nan", volume, hot)])
+assert box(panel, GREEN)[4] > 10000
+
+# The same bytes however the grid was cut.
+same = set()
+for cut in ({"slab": 1}, {"slab": 4}, {"slab": 1, "rows": 7}):
+    r = render([case("cut", volume, np.random.default_rng(1).random((4, 60, 60)), **cut)])
+    assert r.returncode == 0, r.stderr
+    same.add(open("out/cut_panel.png", "rb").read() + open("out/cut_overlay.png", "rb").read())
+assert len(same) == 1
+
+# A thousand by one, one voxel, fifty classes, empty, full, names that do not fit.
+for shape in ((1, 1, 1000), (1, 1000, 1), (1, 1, 1), (3, 2, 2)):
+    for fill in (0, 1):
+        drawn([case("odd", np.full(shape, fill), np.full(shape, float(fill)))])
+many = {"background": 0, **{"structure number %d" % i: i for i in range(1, 51)}}
+f = case("n" * 200, label, heat)
+f["labels"] = many
+drawn([f])
+del f["labels"]
+drawn([f])
+
+# What cannot be drawn: one line, status 3, no picture; with -k a failed frame.
+bad = [dict(case("x", label, heat), layers=[({"kind": "t_test"}, np.zeros((1, 1, 9, 9), "<f4"))])]
+for frames, options, words in ((bad, (), "no label layer"), ([case("y", label, heat)], ("-m", "entropy"), "no map entropy"),
+                               ([case("y", label, heat)], ("-i", "nowhere"), "nowhere"), ([case("y", label, heat)], ("-r", "nowhere"), "nowhere")):
+    r = render(frames, *options)
+    assert r.returncode in (3, 4) and words in r.stderr and r.stderr.count("\n") == 1, (options, r)
+    assert not os.path.exists("out/%s_panel.png" % frames[0]["case"])
+r = render(bad + [case("z", label, heat)], "-k")
+assert r.returncode == 3 and os.path.exists("out/z_panel.png") and "x: " in r.stderr, r
+assert not [p for p in os.listdir("out") if not p.endswith(("_overlay.png", "_panel.png"))], os.listdir("out")
