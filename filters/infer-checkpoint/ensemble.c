@@ -45,7 +45,7 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 	e->backend = backend_pick(eo->device);
 	if (!e->backend)
 		return false;
-	say("backend %s, %d threads, %.3f GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
+	say("backend %s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
 	    1 << o->n_mirror);
 	e->b = e->backend->open(&e->network, o);
 	return e->b != NULL;

@@ -72,9 +72,9 @@ int main(int argc, char **argv)
 	predict_options.parity = ensemble_options.parity;
 	predict_options.logits = !strcmp(emit, "logits");
 	predict_options.network_grid = !strcmp(grid, "network");
-	in = source_open(NULL);
-	if (!ensemble_open(&e, argv, argc, &ensemble_options))
+	if (!ensemble_open(&e, argv, argc, &ensemble_options))          /* while the stages before this one get going */
 		die_failed();
+	in = source_open(NULL);
 	out = sink_open(in);
 	progress_begin(source_cases(in));
 	while (source_next(in, &f))

@@ -31,7 +31,7 @@ done
 infer-checkpoint small/fold_0/checkpoint_1.pth < in.frames > plain.frames
 for options in '--parity' '--step-size 0.3' '--disable-tta'; do
 	infer-checkpoint $options small/fold_0/checkpoint_1.pth < in.frames > other.frames
-	if frames --data -d plain.frames other.frames > diff; then echo "$options changes nothing"; exit 1; fi
+	if frames --data -d plain.frames other.frames > differences; then echo "$options changes nothing"; exit 1; fi
 done
 # What a member is called.
 frames -H plain.frames | grep -q '"member": {"name": "checkpoint_1", "fold": "0", "index": 1, "of": 1, "weights": "[0-9a-f]*"}'
