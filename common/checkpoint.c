@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/checkpoint.h"
 #include "common/checkpoint-store.h"
+#include "common/checkpoint.h"
 #include "common/die.h"
 #include "common/opt.h"
 
