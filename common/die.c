@@ -30,9 +30,9 @@ static void put_line(const char *fmt, va_list ap, const char *tail)
 	int n = snprintf(line, sizeof line, "%s: ", prog);
 
 	vsnprintf(line + n, sizeof line - (size_t)n, fmt, ap);
-	for (char *p = line; *p; p++)                   /* one message, one line, whatever a file name holds */
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
+	for (unsigned char *p = (unsigned char *)line; *p; p++)   /* one message, one line, whatever a file name holds */
+		if (*p < ' ' || *p == 0x7f)
+			*p = *p == '\n' || *p == '\r' || *p == '\t' ? ' ' : '?';
 	if (tail)
 		fprintf(stderr, "%s: %s\n", line, tail);
 	else
