@@ -19,7 +19,9 @@ static int rank_of(const char *name)
 			return 10 + i;
 	if (!strcmp(name, "members"))
 		return 100;
-	return strchr(name, ':') ? 30 : 20;             /* a class or region, "dice:LV", after what is of the whole case */
+	if (!strncmp(name, "dice:", 5))                /* classes and regions come after what is of the whole case */
+		return 30;
+	return strchr(name, ':') ? 31 : 20;
 }
 
 /* A cell or name on one line and in one column. */
