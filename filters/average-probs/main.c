@@ -211,7 +211,9 @@ static void put_whole(struct job *j)
 /* The case of f[0] has failed, or ok says that it fails here, or other is why it failed in another frame. */
 static bool finish_failed(struct job *j, bool ok, const char *other)
 {
-	if (j->f[0].failed) {
+	if (j->f[0].failed && !mpk_get(&j->f[0].header, "failed")) {    /* its closing map says so */
+		sink_failed(j->out, &j->f[0], j->f[0].failed);
+	} else if (j->f[0].failed) {
 		sink_begin(j->out, &j->f[0]);
 		sink_end(j->out, &j->f[0]);
 	} else if (!ok) {

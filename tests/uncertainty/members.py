@@ -68,6 +68,14 @@ save("y.frames", [frame(c, [0, 1, 2], 3) for c in CASES])
 save("z.frames", [frame(c, [3, 4], 2, rows=1, slab=1) for c in CASES])
 assert result(f"average-probs -n 5 {MAPS} z.frames y.frames") == want
 
+for path, which in ("v.frames", [0, 3]), ("w.frames", [4, 1, 2]):       # each stream counts its own from 1
+    frames = [frame(c, which, len(which)) for c in CASES]
+    for f in frames:
+        for i, (meta, _) in enumerate(f["layers"][1:]):
+            meta["member"]["index"] = i + 1
+    save(path, frames)
+assert result(f"average-probs -n 5 {MAPS} v.frames w.frames") == want
+
 # the rest of a frame passes; a stream's flags are those of the result
 save("p.frames", [frame("a", [0], 1, own=True, extra={"k": 1}, closing={"scores": {"s": 1.5}, "flags": ["odd"], "other": 2})])
 save("q.frames", [frame("a", [1], 1, own=True, closing={"flags": ["strange"]})])
@@ -90,6 +98,28 @@ for place in range(5):
     a, b, c = read("out.frames")
     assert "infer-checkpoint: not a number" in ": ".join(b["failed"].values()), b
     assert a["data"]["probs"][0][1].tobytes() == want[0]["probs"][1] and c["data"]["probs"][0][1].tobytes() == want[2]["probs"][1]
+
+for place in range(5):                              # a case may fail as late as in its closing map
+    frames = [frame(c, [i], 5) for c in CASES for i in range(5)]
+    frames[5 + place]["closing"] = {"failed": {"stage": "infer-checkpoint", "reason": "too late"}}
+    save("in.frames", frames)
+    data = open("in.frames", "rb").read().replace(b"\xa6failed\x00", b"\xa6failed\x01")
+    open("in.frames", "wb").write(data)
+    run("average-probs < in.frames > out.frames", 3)
+    a, b, c = read("out.frames")
+    assert "too late" in b["failed"]["reason"], b
+    assert a["data"]["probs"][0][1].tobytes() == want[0]["probs"][1] and c["data"]["probs"][0][1].tobytes() == want[2]["probs"][1]
+
+# as coded: the order counts, the form does not
+save("in.frames", [frame(c, [i], 5) for c in CASES for i in range(5)])
+save("m3.frames", [frame(c, [3], 1, min(2, CASES[c].shape[2]), own=True) for c in CASES])
+coded = result("average-probs --as-coded -m total_entropy,t_test < one.frames")
+assert coded != want and coded == result("average-probs --as-coded -m total_entropy,t_test < in.frames")
+assert coded == result("average-probs --as-coded -m total_entropy,t_test m0.frames m1.frames m2.frames m3.frames m4.frames")
+mean = np.zeros_like(CASES["a"][0])
+for p in CASES["a"]:
+    mean = mean + p
+assert coded[0]["probs"][1] == (mean / np.float32(5)).tobytes()
 
 # what is wrong with members
 P = CASES["a"]
