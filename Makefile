@@ -28,11 +28,12 @@ FILTERS := $(sort $(SMALL) $(LARGE))
 SCRIPTS := qualm uncertainty
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
-# X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4) and picked at run time.
+# X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
 ifeq ($(shell uname -m),x86_64)
-ISAS := base v3 v4
+ISAS := base v3 v4 v4n
 march.v3 := -march=x86-64-v3
 march.v4 := -march=x86-64-v4
+march.v4n := -march=x86-64-v4 -mprefer-vector-width=256
 else
 ISAS := base
 endif

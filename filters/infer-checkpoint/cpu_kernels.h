@@ -69,7 +69,7 @@ struct kernels {
 
 extern const struct kernels kernels_base;
 #ifdef __x86_64__
-extern const struct kernels kernels_v3, kernels_v4;
+extern const struct kernels kernels_v3, kernels_v4, kernels_v4n;   /* v4n: half of v4's lanes, all its registers */
 #endif
 
 /* The sets to choose from, for tests: the best one not above `level` that this processor has. */

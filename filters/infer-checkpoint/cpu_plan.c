@@ -28,9 +28,9 @@ enum isa cpu_isa(void)
 static const struct kernels *kernels_for(int channels, enum isa level)
 {
 #ifdef __x86_64__
-	if (level == ISA_V4 && channels > kernels_v3.lanes)
-		return &kernels_v4;
-	if (level >= ISA_V3)
+	if (level == ISA_V4)
+		return channels > kernels_v4n.lanes ? &kernels_v4 : &kernels_v4n;
+	if (level == ISA_V3)
 		return &kernels_v3;
 #endif
 	(void)channels;

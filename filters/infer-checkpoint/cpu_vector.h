@@ -7,13 +7,8 @@
 #define JOINED(name, isa) JOIN(name, isa)
 #define FN(name) JOINED(name, ISA)              /* each set has its own functions: gemm_v3, gemm_v4 */
 
-#if defined(__AVX512F__)
-#define LANES 16
-#elif defined(__AVX__)
-#define LANES 8
-#else
-#define LANES 4
-#endif
+enum { LANES_base = 4, LANES_v3 = 8, LANES_v4 = 16, LANES_v4n = 8 };
+#define LANES ((int)JOINED(LANES, ISA))
 typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
 typedef int mask __attribute__((vector_size(LANES * 4), may_alias));
 typedef double wide __attribute__((vector_size(LANES * 8), may_alias));
