@@ -103,8 +103,8 @@ static void conv_matrix(const struct run *r)
 				struct product p = {
 					.out = r->out + (size_t)panel * 2 * block + (size_t)first * lanes, .block_step = block,
 					.pixels = n, .blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run + tap * per_tap,
-					.n_segments = m * per_tap, .depth = m * s->node->c_in, .bias = r->bias ? r->bias + column : NULL,
-					.add = tap > 0, .planes = reads_planes(s)
+					.n_segments = m * per_tap, .depth = m * s->node->c_in,
+					.bias = r->bias ? r->bias + column : NULL, .add = tap > 0, .planes = reads_planes(s)
 				};
 				w = multiply(s, &p, w);
 			}
@@ -140,16 +140,17 @@ static void upsample(const struct run *r)
 		places(at, s, first, n);
 		for (int tap = 0; tap < taps(stride); tap++) {
 			int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
-			size_t shift = ((size_t)(kz * s->input.in[1] * stride[1] + ky) * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
+			int row = kz * s->input.in[1] * stride[1] + ky;
+			float *out = r->out + ((size_t)row * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
 			for (int panel = 0; panel < panels(s); panel++) {
 				struct product p = {
-					.out = tile, .block_step = (size_t)n * lanes, .pixels = n, .blocks = panel_blocks(s, panel),
-					.x = r->w->x, .n = s->run, .n_segments = s->n_segments, .depth = s->depth,
-					.bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
+					.out = tile, .block_step = (size_t)n * lanes, .pixels = n,
+					.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run,
+					.n_segments = s->n_segments, .depth = s->depth, .bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
 				};
 				w = multiply(s, &p, w);
 				for (int b = 0; b < p.blocks; b++)
-					s->k->scatter(r->out + (size_t)(panel * 2 + b) * block + shift, at, tile + (size_t)b * p.block_step, n);
+					s->k->scatter(out + (size_t)(panel * 2 + b) * block, at, tile + (size_t)b * p.block_step, n);
 			}
 		}
 	}
@@ -217,10 +218,26 @@ static void winograd_products(const struct run *r, const struct chunk *c)
 		for (int panel = 0; panel < panels(s); panel++) {
 			struct product p = {
 				.out = m + (size_t)(panel * 2) * block, .block_step = block, .pixels = c->planes * c->tiles,
-				.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run, .n_segments = s->n_segments, .depth = s->depth
+				.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run, .n_segments = s->n_segments,
+				.depth = s->depth
 			};
 			w = multiply(s, &p, w);
 		}
+	}
+}
+
+/* The products of one output block back to pixels. */
+static void winograd_block(const struct run *r, const struct chunk *c, int b)
+{
+	const struct step *s = r->s;
+	int Y = s->input.out[1], X = s->input.out[2];
+	size_t lanes = (size_t)s->k->lanes;
+	const float *bias = r->bias ? r->bias + (size_t)b * lanes : NULL;
+
+	for (int i = 0; i < c->planes; i++) {
+		float *plane = r->out + ((size_t)b * (size_t)s->pixels + (size_t)((c->z + i) * Y * X)) * lanes;
+		const float *m = c->m + (size_t)((b * s->planes + i) * c->tiles) * lanes;
+		s->k->winograd_out(plane, m, s->point_out, Y, X, c->first, c->tiles, bias);
 	}
 }
 
@@ -229,7 +246,6 @@ static void conv_winograd(const struct run *r)
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
 	int tiles = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), pad = g->kernel[0] / 2;
-	size_t lanes = (size_t)s->k->lanes, plane = (size_t)(g->out[1] * g->out[2]) * lanes;
 	struct chunk c = { .v = r->w->memory + s->scratch };
 
 	c.m = c.v + WINOGRAD * s->point_in;
@@ -244,10 +260,7 @@ static void conv_winograd(const struct run *r)
 				winograd_plane(r, &c, ready);
 			winograd_products(r, &c);
 			for (int b = 0; b < s->blocks; b++)
-				for (int i = 0; i < c.planes; i++)
-					s->k->winograd_out(r->out + (size_t)b * (size_t)s->pixels * lanes + (size_t)(z + i) * plane,
-					                   c.m + (size_t)((b * s->planes + i) * c.tiles) * lanes, s->point_out, g->out[1], g->out[2],
-					                   c.first, c.tiles, r->bias ? r->bias + (size_t)b * lanes : NULL);
+				winograd_block(r, &c, b);
 		}
 	}
 }
@@ -276,7 +289,8 @@ static void finish(const struct run *r)
 				shift[o] = (float)((double)shift[o] - mean[o] * a);
 			}
 		}
-		k->apply(x, pixels, scale, shift, n->residual < 0 ? NULL : r->w->memory + r->s->residual + b * pixels * lanes, before, after);
+		const float *residual = n->residual < 0 ? NULL : r->w->memory + r->s->residual + b * pixels * lanes;
+		k->apply(x, pixels, scale, shift, residual, before, after);
 	}
 }
 
@@ -293,7 +307,8 @@ static void run_step(const struct step *s, const struct worker *w, const float *
 		for (int b = 0; b < s->blocks; b++) {
 			const int *in = s->input.in, *stride = s->node->stride;
 			int size[3] = { in[0] / stride[0], in[1] / stride[1], in[2] / stride[2] };
-			s->k->pool(r.out + (size_t)b * block_out, size, w->memory + s->input.block[0].offset + (size_t)b * block_in, in, stride);
+			const float *x = w->memory + s->input.block[0].offset + (size_t)b * block_in;
+			s->k->pool(r.out + (size_t)b * block_out, size, x, in, stride);
 		}
 	}
 	finish(&r);

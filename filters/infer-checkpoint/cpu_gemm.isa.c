@@ -93,7 +93,8 @@ INLINE void copy(float *to, const float *from, int n, size_t step, const int WID
 
 /* One tap of outputs from <= x < end of one row, whose inputs are in row y of plane z (or outside the image).
  * to: the place of output `from`; the next segment is `segment` floats on.  Returns the place in the segment after. */
-static float *pack_tap(float *to, size_t segment, const float *memory, const struct gather *g, int from, int end, int z, int y, int shift)
+static float *pack_tap(float *to, size_t segment, const float *memory, const struct gather *g,
+                       int from, int end, int z, int y, int shift)
 {
 	int stride = g->stride[2], lo = end, hi = end;
 	size_t row = (size_t)(z * g->in[1] + y) * (size_t)g->in[2], to_step = g->block[0].lanes == 1 ? 1 : LANES;
@@ -129,7 +130,7 @@ void FN(pack)(float *to, const float *memory, const struct gather *g, int first,
 	size_t step = g->block[0].lanes == 1 ? 1 : LANES;
 
 	for (int done = 0, n; done < pixels; done += n) {
-		int x = (first + done) % g->out[2], y = (first + done) / g->out[2] % g->out[1], z = (first + done) / g->out[2] / g->out[1];
+		int row = (first + done) / g->out[2], x = (first + done) % g->out[2], y = row % g->out[1], z = row / g->out[1];
 		float *place = to + (size_t)done * step;
 		n = g->out[2] - x < pixels - done ? g->out[2] - x : pixels - done;
 		for (int t = tap; t < tap + n_taps; t++) {

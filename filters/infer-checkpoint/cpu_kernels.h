@@ -60,7 +60,8 @@ struct kernels {
 	/* Mean and biased variance of leaky(x) per lane; x [pixels][lanes].  slope 1: of x itself. */
 	void (*moments)(double *mean, double *variance, const float *x, size_t pixels, float slope);
 	/* x = leaky(leaky(x, before) * scale + shift + residual, after); scale, shift [lanes]; residual as x or NULL. */
-	void (*apply)(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before, float after);
+	void (*apply)(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before,
+	              float after);
 	/* Means of stride[0] x stride[1] x stride[2] boxes of one block. */
 	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3]);
 	/* out[at[p]] = x[p * lanes], `lanes` floats each: results of a transposed convolution to their places. */

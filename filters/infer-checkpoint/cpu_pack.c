@@ -25,6 +25,9 @@ static int panel_width(const struct step *s, int panel, int *first)
 	return panel_blocks(s, panel) * lanes;
 }
 
+/* Element (i, j, k) of an array [..][J][K]. */
+static size_t element(int i, int j, int k, int J, int K) { return ((size_t)i * (size_t)J + (size_t)j) * (size_t)K + (size_t)k; }
+
 /* For each group of taps that is gathered at once all panels [tap][c_in][width], so that weights are read in the order in
  * which they lie; from (out, in, tap). */
 static void pack_matrix(const struct packing *p, const struct step *s, int panel)
@@ -33,12 +36,13 @@ static void pack_matrix(const struct packing *p, const struct step *s, int panel
 	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in;
 
 	for (int t = 0; t < n_taps; t++) {
-		int group = t / s->tap_group * s->tap_group, in_group = n_taps - group < s->tap_group ? n_taps - group : s->tap_group;
+		int group = t / s->tap_group * s->tap_group;
+		int in_group = n_taps - group < s->tap_group ? n_taps - group : s->tap_group;
 		float *to = p->packed + s->weights + (size_t)(group * c_in) * (size_t)(s->blocks * s->k->lanes);
 		to += (size_t)(in_group * c_in) * (size_t)first + (size_t)((t - group) * c_in) * (size_t)width;
 		for (int c = 0; c < c_in; c++)
 			for (int o = first; o < first + width; o++)
-				*to++ = o < s->node->c_out ? from[((size_t)o * (size_t)c_in + (size_t)c) * (size_t)n_taps + (size_t)t] : 0;
+				*to++ = o < s->node->c_out ? from[element(o, c, t, c_in, n_taps)] : 0;
 	}
 }
 
@@ -53,7 +57,7 @@ static void pack_upsample(const struct packing *p, const struct step *s, int pan
 		float *to = p->packed + s->weights + (size_t)t * tap_size + (size_t)s->depth * (size_t)first;
 		for (int c = 0; c < s->node->c_in; c++)
 			for (int o = first; o < first + width; o++)
-				*to++ = o < c_out ? from[((size_t)c * (size_t)c_out + (size_t)o) * (size_t)n_taps + (size_t)t] : 0;
+				*to++ = o < c_out ? from[element(c, o, t, c_out, n_taps)] : 0;
 	}
 }
 
@@ -70,8 +74,8 @@ static void winograd_weights(float *u, size_t step, const float *g)
 		for (int j = 0; j < 3; j++)
 			half[i][j] = G[i][0] * (double)g[j] + G[i][1] * (double)g[3 + j] + G[i][2] * (double)g[6 + j];
 	for (int i = 0; i < 6; i++)
-		for (int j = 0; j < 6; j++)
-			u[(size_t)(i * 6 + j) * step] = (float)(half[i][0] * G[j][0] + half[i][1] * G[j][1] + half[i][2] * G[j][2]);
+		for (int j = 0; j < 6; j++, u += step)
+			*u = (float)(half[i][0] * G[j][0] + half[i][1] * G[j][1] + half[i][2] * G[j][2]);
 }
 
 /* For each point of the transform domain all panels [kz][c_in][width]. */
@@ -85,10 +89,8 @@ static void pack_winograd(const struct packing *p, const struct step *s, int pan
 
 	for (int z = 0; z < depth; z++)
 		for (int c = 0; c < c_in; c++)
-			for (int o = first; o < first + width; o++, to++) {
-				size_t at = ((size_t)o * (size_t)c_in + (size_t)c) * (size_t)depth + (size_t)z;
-				winograd_weights(to, point, o < s->node->c_out ? from + at * 9 : zero);
-			}
+			for (int o = first; o < first + width; o++, to++)
+				winograd_weights(to, point, o < s->node->c_out ? from + element(o, c, z, c_in, depth) * 9 : zero);
 }
 
 /* Bias and norm.  Instance norm: scale = gamma, shift = beta (the rest depends on the input); batch norm: the running

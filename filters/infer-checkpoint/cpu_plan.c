@@ -15,10 +15,9 @@ enum isa cpu_isa(void)
 {
 #ifdef __x86_64__
 	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd"))
+	if (__builtin_cpu_supports("x86-64-v4"))
 		return ISA_V4;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+	if (__builtin_cpu_supports("x86-64-v3"))
 		return ISA_V3;
 #endif
 	return ISA_BASE;
@@ -69,7 +68,7 @@ static struct layout *layouts(size_t *end, const struct network *n, enum isa lev
 	*end = 0;
 	for (int v = 0; v < n->n_values; v++) {
 		const struct value *value = &n->value[v];
-		l[v].lanes = v == 0 ? 1 : kernels_for(value->channels, level)->lanes;
+		l[v].lanes = v == 0 ? 1 /* read by convolutions alone */ : kernels_for(value->channels, level)->lanes;
 		l[v].blocks = (value->channels + l[v].lanes - 1) / l[v].lanes;
 		l[v].pixels = (int)(value->size[0] * value->size[1] * value->size[2]);
 		l[v].size = aligned((size_t)l[v].blocks * (size_t)l[v].lanes * (size_t)l[v].pixels);
@@ -86,7 +85,8 @@ static void add_blocks(struct gather *g, const struct layout *l, int channels)
 	g->block = xrealloc(g->block, (size_t)(g->n_blocks + l->blocks), sizeof *g->block);
 	for (int i = 0; i < l->blocks; i++) {
 		int left = channels - i * l->lanes;
-		g->block[g->n_blocks++] = (struct block){ l->offset + (size_t)i * (size_t)l->lanes * (size_t)l->pixels, l->lanes, left < l->lanes ? left : l->lanes };
+		size_t offset = l->offset + (size_t)i * (size_t)l->lanes * (size_t)l->pixels;
+		g->block[g->n_blocks++] = (struct block){ offset, l->lanes, left < l->lanes ? left : l->lanes };
 	}
 }
 
@@ -121,6 +121,7 @@ static void segment(struct step *s)
 enum {
 	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile */
 	COST_PACK = 3,                                  /* one pixel of one tap of one block gathered */
+	COST_PRODUCT = 60,                              /* one call of gemm */
 	COST_NEAR = 2, COST_FAR = 20,                   /* a vector from the second-level cache, and from beyond */
 };
 
@@ -140,6 +141,7 @@ static double choose_chunk(struct step *s)
 		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
 		double chunks = ((plane + tiles - 1) / tiles) * (double)((g->out[0] + planes - 1) / planes);
 		double kept = tiles * (in * slots + out * planes), cost = chunks * weights * distance(weights * lanes);
+		cost += chunks * WINOGRAD * panels(s) * COST_PRODUCT;
 		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
 		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {
 			best = cost;
@@ -204,7 +206,10 @@ static void plan_step(struct step *s, const struct network *n, const struct node
 {
 	const struct layout *out = &l[node->out];
 
-	*s = (struct step){ .node = node, .k = kernels_for(node->c_out, level), .blocks = out->blocks, .pixels = out->pixels, .out = out->offset };
+	*s = (struct step){ .node = node, .k = kernels_for(node->c_out, level) };
+	s->blocks = out->blocks;
+	s->pixels = out->pixels;
+	s->out = out->offset;
 	s->residual = node->residual >= 0 ? l[node->residual].offset : 0;
 	/* An instance norm takes any constant away again. */
 	s->has_bias = node->bias >= 0 && !(node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first));

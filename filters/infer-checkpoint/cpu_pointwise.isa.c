@@ -36,7 +36,8 @@ static void moments(double *mean, double *variance, const float *x, size_t pixel
 		/* The centre is rounded: what it misses of the mean is `rest` / n. */
 		wide r = __builtin_convertvector(rest, wide) / (double)n;
 		wide run_m = __builtin_convertvector(centre, wide) + r;
-		wide run_m2 = __builtin_convertvector((square[0] + square[1]) + (square[2] + square[3]), wide) - r * r * (double)n;
+		vec squares = (square[0] + square[1]) + (square[2] + square[3]);
+		wide run_m2 = __builtin_convertvector(squares, wide) - r * r * (double)n;
 		wide delta = run_m - m;
 		m += delta * ((double)n / (double)(done + n));
 		m2 += run_m2 + delta * delta * ((double)n * (double)done / (double)(done + n));
@@ -62,7 +63,8 @@ INLINE void apply_as(float *x, size_t pixels, vec scale, vec shift, const float 
 	}
 }
 
-static void apply(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before, float after)
+static void apply(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before,
+                  float after)
 {
 	vec a = load(scale), b = load(shift);
 
@@ -86,7 +88,8 @@ static void pool(float *out, const int size[3], const float *x, const int in_siz
 					for (int ky = 0; ky < stride[1]; ky++)
 						for (int kx = 0; kx < stride[2]; kx++) {
 							int row = (z * stride[0] + kz) * in_size[1] + y * stride[1] + ky;
-							sum += load(x + ((size_t)row * (size_t)in_size[2] + (size_t)(i * stride[2] + kx)) * LANES);
+							size_t pixel = (size_t)row * (size_t)in_size[2] + (size_t)(i * stride[2] + kx);
+							sum += load(x + pixel * LANES);
 						}
 				store(out, sum * share);
 			}

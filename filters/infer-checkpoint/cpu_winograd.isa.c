@@ -41,20 +41,22 @@ void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, in
 
 	for (int t = 0; t < tiles; t++, v += LANES) {
 		int y0 = ty * 4 - 1, x0 = tx * 4 - 1;
+		float *to = v;
 		vec d[WINOGRAD];
 		if (y0 >= 0 && x0 >= 0 && y0 + 6 <= Y && x0 + 6 <= X) {
-			const float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
+			const float *row = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
 #pragma GCC unroll 6
-			for (int i = 0; i < 6; i++)
+			for (int i = 0; i < 6; i++, row += (size_t)X * LANES)
 #pragma GCC unroll 6
 				for (int j = 0; j < 6; j++)
-					d[i * 6 + j] = load(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES);
+					d[i * 6 + j] = load(row + j * LANES);
 		} else {
 			for (int i = 0; i < 6; i++)
 				for (int j = 0; j < 6; j++) {
 					int y = y0 + i, x = x0 + j;
 					bool inside = y >= 0 && y < Y && x >= 0 && x < X;
-					d[i * 6 + j] = inside ? load(plane + ((size_t)y * (size_t)X + (size_t)x) * LANES) : splat(0);
+					const float *p = plane + (inside ? (size_t)y * (size_t)X + (size_t)x : 0) * LANES;
+					d[i * 6 + j] = inside ? load(p) : splat(0);
 				}
 		}
 #pragma GCC unroll 6
@@ -64,8 +66,8 @@ void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, in
 		for (int i = 0; i < 6; i++) {
 			transform_in(d + i * 6, d + i * 6, 1);
 #pragma GCC unroll 6
-			for (int j = 0; j < 6; j++)
-				store(v + (size_t)(i * 6 + j) * step, d[i * 6 + j]);
+			for (int j = 0; j < 6; j++, to += step)
+				store(to, d[i * 6 + j]);
 		}
 		if (++tx == tiles_x) {
 			tx = 0;
@@ -84,9 +86,10 @@ void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, i
 		int y0 = ty * 4, x0 = tx * 4;
 		int height = Y - y0 < 4 ? Y - y0 : 4, width = X - x0 < 4 ? X - x0 : 4;
 		float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
+		const float *from = m;
 #pragma GCC unroll 36
-		for (int k = 0; k < WINOGRAD; k++)
-			d[k] = load(m + (size_t)k * step);
+		for (int k = 0; k < WINOGRAD; k++, from += step)
+			d[k] = load(from);
 #pragma GCC unroll 6
 		for (int j = 0; j < 6; j++)
 			transform_out(e + j, 6, d + j, 6);
@@ -95,10 +98,10 @@ void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, i
 			transform_out(f + i * 4, 1, e + i * 6, 1);
 		if (height == 4 && width == 4) {
 #pragma GCC unroll 4
-			for (int i = 0; i < 4; i++)
+			for (int i = 0; i < 4; i++, corner += (size_t)X * LANES)
 #pragma GCC unroll 4
 				for (int j = 0; j < 4; j++)
-					store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
+					store(corner + j * LANES, f[i * 4 + j] + shift);
 		} else {
 			for (int i = 0; i < height; i++)
 				for (int j = 0; j < width; j++)

@@ -36,8 +36,8 @@ static int ascending(const void *a, const void *b)
 /* nnU-Net's plain U-Net with two convolutions a stage and kernels of 3. */
 static void unet(struct network *n, const struct subject *s)
 {
-	struct architecture a = { .class = UNET_PLAIN, .dims = s->patch[0] > 1 ? 3 : 2, .n_stages = s->n_stages, .conv_bias = true,
-	                          .norm = NORM_INSTANCE, .eps = 1e-5, .slope = 0.01 };
+	struct architecture a = { .class = UNET_PLAIN, .dims = s->patch[0] > 1 ? 3 : 2, .n_stages = s->n_stages,
+	                          .conv_bias = true, .norm = NORM_INSTANCE, .eps = 1e-5, .slope = 0.01 };
 
 	for (int i = 0; i < s->n_stages; i++) {
 		a.features[i] = s->feature[i];
@@ -102,7 +102,8 @@ static void measure(const struct subject *s, enum isa level, double seconds, dou
 
 	unet(&n, s);
 	size_t voxels = (size_t)(s->patch[0] * s->patch[1] * s->patch[2]);
-	float *weights = xmalloc(n.n_weights, sizeof *weights), *in = xmalloc(voxels, sizeof *in), *out = xmalloc(2 * voxels, sizeof *out);
+	float *weights = xmalloc(n.n_weights, sizeof *weights);
+	float *in = xmalloc(voxels, sizeof *in), *out = xmalloc(2 * voxels, sizeof *out);
 	srand(1);
 	for (size_t i = 0; i < n.n_weights; i++)
 		weights[i] = (float)rand() / (float)RAND_MAX - 0.5f;
@@ -120,8 +121,9 @@ static void measure(const struct subject *s, enum isa level, double seconds, dou
 	}
 	qsort(time, (size_t)runs, sizeof *time, ascending);
 	double median = time[runs / 2];
-	printf("note: %s %s: %.2f ms (%.2f-%.2f, %d runs), %.3f GFLOP, %.1f GFLOP/s, %.0f %% of peak; load %.0f ms\n", s->name, isa_name[level],
-	       median * 1e3, time[0] * 1e3, time[runs - 1] * 1e3, runs, n.flops * 1e-9, n.flops / median * 1e-9, 100 * n.flops / median / peak_flops, load * 1e3);
+	printf("note: %s %s: %.2f ms (%.2f-%.2f, %d runs), %.3f GFLOP, %.1f GFLOP/s, %.0f %% of peak; load %.0f ms\n", s->name,
+	       isa_name[level], median * 1e3, time[0] * 1e3, time[runs - 1] * 1e3, runs, n.flops * 1e-9, n.flops / median * 1e-9,
+	       100 * n.flops / median / peak_flops, load * 1e3);
 	engine_cpu.close(e);
 	network_free(&n);
 	free(weights);

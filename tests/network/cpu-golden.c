@@ -25,7 +25,8 @@ static float *read_npy(const char *path, int64_t shape[5])
 	if (!f || fread(head, 1, 10, f) != 10)
 		die_sys("cannot read %s", path);
 	length = (size_t)(head[8] | head[9] << 8);
-	if (length >= sizeof text || fread(text, 1, length, f) != length || !strstr(text, "'<f4'") || !strstr(text, "'fortran_order': False"))
+	if (length >= sizeof text || fread(text, 1, length, f) != length || !strstr(text, "'<f4'") ||
+	    !strstr(text, "'fortran_order': False"))
 		die(XDATA, "%s: unexpected header", path);
 	for (char *p = strchr(strstr(text, "'shape'"), '(') + 1, *end; n < 5; p = end + 1) {
 		dim[n] = strtoll(p, &end, 10);
@@ -115,7 +116,8 @@ static int architecture(const char *folder)
 
 static int trained(const char *shared, const char *name, const char *configuration, const char *checkpoint)
 {
-	char *folder = xasprintf("%s/golden/forward/%s", shared, name), *plans = xasprintf("%s/golden/models/%s/plans.json", shared, name);
+	char *folder = xasprintf("%s/golden/forward/%s", shared, name);
+	char *plans = xasprintf("%s/golden/models/%s/plans.json", shared, name);
 	char *path = xasprintf("%s/golden/models/%s/%s", shared, name, checkpoint);
 	struct plan p;
 	int wrong;
