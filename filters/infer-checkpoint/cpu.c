@@ -146,11 +146,12 @@ static void upsample(const struct run *r)
 				struct product p = {
 					.out = tile, .block_step = (size_t)n * lanes, .pixels = n,
 					.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run,
-					.n_segments = s->n_segments, .depth = s->depth, .bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
+					.n_segments = s->n_segments, .depth = s->depth,
+					.bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
 				};
 				w = multiply(s, &p, w);
-				for (int b = 0; b < p.blocks; b++)
-					s->k->scatter(out + (size_t)(panel * 2 + b) * block, at, tile + (size_t)b * p.block_step, n);
+				for (int b = 0; b < p.blocks; b++, out += block)
+					s->k->scatter(out, at, tile + (size_t)b * p.block_step, n);
 			}
 		}
 	}

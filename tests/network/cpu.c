@@ -45,7 +45,8 @@ static int add(struct network *n, enum node_kind kind, int in, int in2, int resi
 	size_t c = (size_t)c_out;
 
 	*o = (struct node){ .kind = kind, .in = in, .in2 = in2, .residual = residual, .c_in = x->channels, .c_out = c_out,
-	                    .eps = 1e-5f, .slope = 0.01f, .weight = -1, .bias = -1, .gamma = -1, .beta = -1, .mean = -1, .var = -1 };
+	                    .eps = 1e-5f, .slope = 0.01f, .weight = -1, .bias = -1, .gamma = -1, .beta = -1, .mean = -1,
+	                    .var = -1 };
 	if (in2 >= 0)
 		o->c_in += n->value[in2].channels;
 	for (int i = 0; i < 3; i++) {
