@@ -88,8 +88,8 @@ static void pool(float *out, const int size[3], const float *x, const int in_siz
 					for (int ky = 0; ky < stride[1]; ky++)
 						for (int kx = 0; kx < stride[2]; kx++) {
 							int row = (z * stride[0] + kz) * in_size[1] + y * stride[1] + ky;
-							int column = i * stride[2] + kx;
-							sum += load(x + ((size_t)row * (size_t)in_size[2] + (size_t)column) * LANES);
+							int pixel = row * in_size[2] + i * stride[2] + kx;
+							sum += load(x + (size_t)pixel * LANES);
 						}
 				store(out, sum * share);
 			}
