@@ -86,7 +86,8 @@ void sink_end(struct sink *s, struct frame *f);            /* closing map */
 void sink_volume(struct sink *s, struct frame *f);
 /* Passes the rest of the current frame on as it came: header (when not begun), slabs, closing map. */
 void sink_pass(struct sink *s, struct source *in, struct frame *f);
-/* A failed case: a frame without layers.  f's name and header keys are kept. */
+/* A failed case: a frame without layers, with f's name and header keys; or, where the frame has begun, zeros for the slabs to
+ * come and a closing map that says so. */
 void sink_failed(struct sink *s, struct frame *f, const char *reason);
 
 /* Writes the trailer, closes both and returns the exit status: 0, or 3 when a case failed here or earlier. */

@@ -19,6 +19,7 @@ struct sink {
 	msgpack_sbuffer head;                   /* header bytes not yet written */
 	bool begun;                             /* the stream header is written */
 	bool in_frame;
+	int64_t next_z, next_y;                 /* of the current frame: where its next slab begins */
 };
 
 static void put(struct sink *s, const void *p, size_t n)
@@ -94,6 +95,7 @@ void sink_begin(struct sink *s, struct frame *f)
 	begin_stream(s);
 	s->frames++;
 	s->in_frame = true;
+	s->next_z = s->next_y = 0;
 	pack(s, frame_head(f));
 	flush_head(s);
 }
@@ -109,7 +111,7 @@ static void put_bin(struct sink *s, const void *data, size_t n)
 
 void sink_slab(struct sink *s, struct frame *f)
 {
-	if (!s)
+	if (!s || !frame_advance(f, &s->next_z, &s->next_y))
 		return;
 	for (int i = 0; i < f->n_layers; i++)
 		if (!f->layer[i]->dropped)
@@ -164,16 +166,37 @@ void sink_pass(struct sink *s, struct source *in, struct frame *f)
 	sink_end(s, f);
 }
 
+/* The rest of a frame that has begun: its slabs were promised, so zeros come, and the closing map says why. */
+static void rest_failed(struct sink *s, struct frame *f)
+{
+	while (f->n_layers && frame_advance(f, &s->next_z, &s->next_y))
+		for (int i = 0; i < f->n_layers; i++) {
+			struct layer *l = f->layer[i];
+			size_t n = layer_bytes(f, l, f->dz, f->dy);
+			if (l->dropped)
+				continue;
+			layer_room(l, n);
+			memset(l->data, 0, n);
+			put_bin(s, l->data, n);
+		}
+}
+
 void sink_failed(struct sink *s, struct frame *f, const char *reason)
 {
 	msgpack_object why = mpk_map();
 
 	mpk_put(f->zone, &why, "stage", mpk_str(f->zone, prog));
 	mpk_put(f->zone, &why, "reason", mpk_str(f->zone, reason));
-	frame_put(f, "failed", why);
-	f->failed = failure_text(f, &why);
 	f->closing = mpk_map();
-	sink_begin(s, f);
+	if (s && s->in_frame) {
+		rest_failed(s, f);
+		mpk_put(f->zone, &f->closing, "failed", why);
+		f->failed = failure_text(f, &why);
+	} else {
+		frame_put(f, "failed", why);
+		f->failed = failure_text(f, &why);
+		sink_begin(s, f);
+	}
 	sink_end(s, f);
 }
 
@@ -182,7 +205,7 @@ void case_failed(struct sink *out, struct source *in, struct frame *f)
 	char *reason = xstrdup(failed_text());
 	enum exit_code code = failed_code();
 
-	if (!keep_going || code == XDEVICE || (out && out->in_frame))
+	if (!keep_going || code == XDEVICE)
 		die(code, "%s: %s", f->name, reason);
 	warn("%s: %s", f->name, reason);
 	if (in)
