@@ -13,7 +13,7 @@ static struct predict_options predict_options = { .step = 0.5 };
 static bool no_mirroring;
 static const char *emit = "probs", *grid = "image";
 static const struct opt opts[] = {
-	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "folder of plans.json, dataset.json; else that above the checkpoint's fold"),
+	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "model folder; else that above each checkpoint's fold"),
 	OPT_CHOICE('d', "device", &ensemble_options.device, "BACKEND", "auto|cpu|ref", "what computes"),
 	OPT_INT('j', "threads", &ensemble_options.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 	OPT_DOUBLE(0, "step-size", &predict_options.step, "SHARE", 0.01, 1, "distance of neighbouring windows as a share of the patch"),

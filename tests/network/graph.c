@@ -69,7 +69,8 @@ int main(void)
 	a.dims = 2;
 	for (int s = 0; s < 3; s++)
 		a.kernel[s][0] = a.stride[s][0] = 1;
-	check(network_build(&n, &a, 1, 2, (int64_t[3]){ 1, 8, 8 }) && has(&n, "encoder.stages.2.0.convs.0.conv.weight", 4, 16, 8, 3), "2D");
+	check(network_build(&n, &a, 1, 2, (int64_t[3]){ 1, 8, 8 }), "a 2D network");
+	check(has(&n, "encoder.stages.2.0.convs.0.conv.weight", 4, 16, 8, 3), "a 2D weight");
 	network_free(&n);
 
 	/* Blocks: a projection where channels grow, skip.1 behind the pool of a stride and skip.0 without. */
