@@ -24,9 +24,11 @@ for flags in --parity ''; do
 		/usr/bin/python3 "$compare" last.frames "$golden/predict/${d}_2d_members" $labels $probs
 	done
 done
-# The plain backend, a member on four slices.
+# The plain backend.
+frames -c SC-HF-I-09_0187 sunnybrook.four > sunnybrook.one
+frames -c phantom_001 phantom.four > phantom.one
 for d in phantom sunnybrook; do
 	last=$(ls "$golden/models/${d}_2d/fold_0" | sed -n 's/checkpoint_\([0-9]*\).pth/\1/p' | sort -n | tail -n 1)
-	infer-checkpoint -d ref --parity "$golden/models/${d}_2d/fold_0/checkpoint_$last.pth" < $d.four > ref.frames
+	infer-checkpoint -d ref --parity "$golden/models/${d}_2d/fold_0/checkpoint_$last.pth" < $d.one > ref.frames
 	/usr/bin/python3 "$compare" ref.frames "$golden/predict/${d}_2d_members" 99.99 99.9
 done
