@@ -3,37 +3,84 @@
 #include "common/nifti.h"
 #include "common/properties.h"
 
-int nifti_affine(double a[3][4], const struct frame *f)
+static void of_quaternion(double a[3][4], const struct nifti_2_header *h)         /* nifti1.h, "METHOD 2" */
+{
+	double b = h->quatern_b, c = h->quatern_c, d = h->quatern_d, w = sqrt(fmax(0, 1 - b * b - c * c - d * d));
+	double unit = nifti_unit_mm(h);
+	double s[3] = { nifti_spacing(h, 0) / unit, nifti_spacing(h, 1) / unit, nifti_spacing(h, 2) / unit * (h->pixdim[0] < 0 ? -1 : 1) };
+	double r[3][3] = { { w * w + b * b - c * c - d * d, 2 * (b * c - w * d), 2 * (b * d + w * c) },
+	                   { 2 * (b * c + w * d), w * w + c * c - b * b - d * d, 2 * (c * d - w * b) },
+	                   { 2 * (b * d - w * c), 2 * (c * d + w * b), w * w + d * d - b * b - c * c } };
+	double offset[3] = { h->qoffset_x, h->qoffset_y, h->qoffset_z };
+
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j < 3; j++)
+			a[i][j] = r[i][j] * s[j];
+		a[i][3] = offset[i];
+	}
+}
+
+/* Whether the columns of the sform are at right angles, as ITK asks. */
+static bool orthogonal(double a[3][4])
+{
+	for (int j = 0; j < 3; j++) {
+		int k = (j + 1) % 3;
+		double dot = 0, jj = 0, kk = 0;
+		for (int i = 0; i < 3; i++) {
+			dot += a[i][j] * a[i][k];
+			jj += a[i][j] * a[i][j];
+			kk += a[i][k] * a[i][k];
+		}
+		if (!(dot * dot < 1e-6 * jj * kk))
+			return false;
+	}
+	return true;
+}
+
+void nifti_header_affine(double a[3][4], const struct nifti_2_header *h, bool itk)
+{
+	double unit = nifti_unit_mm(h);
+	bool sform = h->sform_code > 0, qform = h->qform_code > 0;
+
+	memset(a, 0, sizeof(double[3][4]));
+	if (!sform && !qform) {
+		a[0][0] = -nifti_spacing(h, 0) / unit;
+		a[1][1] = nifti_spacing(h, 1) / unit * (itk ? -1 : 1);
+		a[2][2] = nifti_spacing(h, 2) / unit;
+		for (int i = 0; !itk && i < 3; i++)     /* nibabel's origin is the centre */
+			a[i][3] = -a[i][i] * (double)(h->dim[i + 1] - 1) / 2;
+		return;
+	}
+	memcpy(a[0], h->srow_x, sizeof a[0]);
+	memcpy(a[1], h->srow_y, sizeof a[1]);
+	memcpy(a[2], h->srow_z, sizeof a[2]);
+	/* ITK (SetImageIOOrientationFromNIfTI) takes an sform beside a qform only if it is the scanner's and without shear */
+	if (!sform || (itk && qform && (h->sform_code != NIFTI_XFORM_SCANNER_ANAT || !orthogonal(a))))
+		of_quaternion(a, h);
+}
+
+bool image_is_picture(const struct frame *f)
+{
+	return !strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png");
+}
+
+int image_affine(double a[3][4], const struct frame *f, bool itk)
 {
 	struct nifti_2_header h;
 	size_t n;
-	bool known = nifti_source_header(&h, &n, f);
 
-	memset(a, 0, sizeof(double[3][4]));
-	if (!known || (h.sform_code <= 0 && h.qform_code <= 0)) {
-		a[0][0] = -f->spacing_mm[2];            /* ITK's identity, in RAS */
-		a[1][1] = -f->spacing_mm[1];
-		a[2][2] = f->spacing_mm[0];
-	} else if (h.sform_code > 0) {
-		for (int j = 0; j < 4; j++) {
-			a[0][j] = h.srow_x[j] * nifti_unit_mm(&h);
-			a[1][j] = h.srow_y[j] * nifti_unit_mm(&h);
-			a[2][j] = h.srow_z[j] * nifti_unit_mm(&h);
-		}
-	} else {                                        /* nifti1.h, "METHOD 2" */
-		double b = h.quatern_b, c = h.quatern_c, d = h.quatern_d, w = sqrt(fmax(0, 1 - b * b - c * c - d * d));
-		double s[3] = { nifti_spacing(&h, 0), nifti_spacing(&h, 1), nifti_spacing(&h, 2) * (h.pixdim[0] < 0 ? -1 : 1) };
-		double r[3][3] = { { w * w + b * b - c * c - d * d, 2 * (b * c - w * d), 2 * (b * d + w * c) },
-		                   { 2 * (b * c + w * d), w * w + c * c - b * b - d * d, 2 * (c * d - w * b) },
-		                   { 2 * (b * d - w * c), 2 * (c * d + w * b), w * w + d * d - b * b - c * c } };
-		double offset[3] = { h.qoffset_x, h.qoffset_y, h.qoffset_z };
-		for (int i = 0; i < 3; i++) {
-			for (int j = 0; j < 3; j++)
-				a[i][j] = r[i][j] * s[j];
-			a[i][3] = offset[i] * nifti_unit_mm(&h);
-		}
+	if (nifti_source_header(&h, &n, f)) {
+		nifti_header_affine(a, &h, itk);
+		for (int i = 0; i < 3; i++)
+			for (int j = 0; j < 4; j++)
+				a[i][j] *= nifti_unit_mm(&h);
+		return h.dim[0] == 2 ? 2 : 3;
 	}
-	return known && h.dim[0] == 2 ? 2 : 3;
+	memset(a, 0, sizeof(double[3][4]));
+	a[0][0] = -f->spacing_mm[2];                    /* ITK's identity, in RAS */
+	a[1][1] = -f->spacing_mm[1];
+	a[2][2] = f->spacing_mm[0];
+	return image_is_picture(f) ? 0 : 3;
 }
 
 /* The affine that the properties hold: nibabel's as it is; SimpleITK's origin and direction are of LPS axes. */

@@ -51,9 +51,11 @@ char *label_file(const char *folder, const char *name);
 bool png_read(struct image *im, msgpack_zone *zone, const char *path);
 bool nifti_read(struct image *im, msgpack_zone *zone, const char *path);
 bool nifti_write(const char *path, const struct frame *f, const void *voxels, enum dtype type);   /* |u1, <u2, <f4 */
-/* RAS affine in mm of the frame's source (3 rows of 4), from its NIfTI header; without one that of ITK's default axes.
- * Returns how many axes the file has, 2 or 3. */
-int nifti_affine(double affine[3][4], const struct frame *f);
+/* RAS affine in mm of the frame's source (3 rows of 4) as ITK or, if not itk, nibabel takes it from the header; without one
+ * that of ITK's default axes.  Returns how many axes the source has in space: 3, 2 for a flat file, 0 for a picture. */
+int image_affine(double affine[3][4], const struct frame *f, bool itk);
+/* Whether the frame's source is a picture, whose pixels have no size. */
+bool image_is_picture(const struct frame *f);
 /* The geometry map of a case of which only nnU-Net's properties are left; a picture's when they have no axes. */
 struct properties;
 msgpack_object properties_geometry(msgpack_zone *zone, const struct properties *p, const int64_t shape[3]);

@@ -11,6 +11,7 @@
 #include "common/die.h"
 #include "common/io.h"
 #include "common/nifti.h"
+#include "common/nonfinite.h"
 #include "common/opt.h"
 
 _Static_assert(sizeof(struct nifti_1_header) == 348 && sizeof(struct nifti_2_header) == 540,
@@ -148,13 +149,11 @@ static bool grid(struct image *im, const struct nifti_2_header *h, const char *p
 				(long long)h->dim[i]);
 	while (dims > 3 && h->dim[dims] == 1)
 		dims--;
-	if (dims > 3)
-		return fail(XDATA, "%s: a %lldD file (%lld x %lld x %lld x %lld); split it into one file a volume, CASE_0000...",
-		            path, (long long)dims, (long long)h->dim[1], (long long)h->dim[2], (long long)h->dim[3],
-		            (long long)h->dim[4]);
+	if (dims > 4)
+		return fail(XDATA, "%s: a %lldD file; split it into one file a volume, CASE_0000...", path, (long long)dims);
 	if (dims < 2)
 		return fail(XDATA, "%s: a 1D file is no image", path);
-	im->channels = 1;
+	im->channels = dims == 4 ? h->dim[4] : 1;       /* contract 1.4: SimpleITKIO takes the volumes for channels */
 	for (int i = 0; i < 3; i++) {
 		im->shape[2 - i] = i < dims ? h->dim[i + 1] : 1;
 		im->spacing_mm[2 - i] = nifti_spacing(h, i);
@@ -210,23 +209,30 @@ static bool skip(gzFile in, int64_t n, char *scratch, size_t room, const char *p
 	return true;
 }
 
-/* libnifti, and so SimpleITKIO, reads NaN and infinity as 0. */
-static void make_finite(void *v, enum dtype type, size_t n)
+/* libnifti, and so SimpleITKIO, reads NaN and infinity as 0; what stood there, times the slope, is noted. */
+static void make_finite(struct nonfinite *l, void *v, enum dtype type, size_t n, size_t at, double slope)
 {
 	float *f = v;
 	double *d = v;
 
 	for (size_t i = 0; i < n && type == DT_F4; i++)
-		f[i] = isfinite(f[i]) ? f[i] : 0;
+		if (!isfinite(f[i])) {
+			nonfinite_add(l, at + i, (float)(f[i] * slope));
+			f[i] = 0;
+		}
 	for (size_t i = 0; i < n && type == DT_F8; i++)
-		d[i] = isfinite(d[i]) ? d[i] : 0;
+		if (!isfinite(d[i])) {
+			nonfinite_add(l, at + i, (float)(d[i] * slope));
+			d[i] = 0;
+		}
 }
 
 /* The voxels as nnU-Net gets them: scaled in double where the header says so, then float32. */
-static bool voxels(struct image *im, gzFile in, const struct nifti_2_header *h, bool swapped, char *chunk, const char *path)
+static bool voxels(struct image *im, struct nonfinite *l, gzFile in, const struct nifti_2_header *h, bool swapped, char *chunk,
+                   const char *path)
 {
 	enum dtype type = voxel_type(h->datatype);
-	size_t size = dtype_size(type), n = (size_t)(im->shape[0] * im->shape[1] * im->shape[2]), step;
+	size_t size = dtype_size(type), n = (size_t)(im->channels * im->shape[0] * im->shape[1] * im->shape[2]), step;
 	double slope = h->scl_slope, inter = isfinite(h->scl_inter) ? h->scl_inter : 0;
 	bool scaled = isfinite(slope) && slope != 0 && (slope != 1 || inter != 0);
 
@@ -237,7 +243,7 @@ static bool voxels(struct image *im, gzFile in, const struct nifti_2_header *h, 
 			return false;
 		if (swapped)
 			swap((unsigned char *)chunk, (int)size, step);
-		make_finite(chunk, type, step);
+		make_finite(l, chunk, type, step, at, scaled ? slope : 1);
 		dtype_to_float(out, chunk, type, step);
 		if (scaled)
 			for (size_t i = 0; i < step; i++) {
@@ -275,7 +281,8 @@ static bool read_header(unsigned char raw[540], size_t *n, bool *swapped, gzFile
 	return true;
 }
 
-static bool read_open(struct image *im, gzFile in, uint64_t file_bytes, unsigned char raw[540], size_t *n, const char *path)
+static bool read_open(struct image *im, struct nonfinite *l, gzFile in, uint64_t file_bytes, unsigned char raw[540], size_t *n,
+                      const char *path)
 {
 	struct nifti_2_header h;
 	bool swapped, ok;
@@ -297,7 +304,7 @@ static bool read_open(struct image *im, gzFile in, uint64_t file_bytes, unsigned
 			path, (long long)h.vox_offset);
 	else
 		ok = skip(in, h.vox_offset - (int64_t)*n, chunk, (size_t)CHUNK * 8, path) &&
-		     voxels(im, in, &h, swapped, chunk, path) && (gzdirect(in) || drain(in, chunk, (size_t)CHUNK * 8, path));
+		     voxels(im, l, in, &h, swapped, chunk, path) && (gzdirect(in) || drain(in, chunk, (size_t)CHUNK * 8, path));
 	free(chunk);
 	return ok;
 }
@@ -317,6 +324,7 @@ bool nifti_read(struct image *im, msgpack_zone *zone, const char *path)
 	unsigned char raw[540];
 	struct stat st;
 	size_t n = 0;
+	struct nonfinite l = {0};
 	gzFile in = gzopen(path, "rbe");
 	bool ok;
 
@@ -327,15 +335,17 @@ bool nifti_read(struct image *im, msgpack_zone *zone, const char *path)
 		return false;
 	}
 	gzbuffer(in, 1 << 17);
-	ok = read_open(im, in, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX, raw, &n, path);
+	ok = read_open(im, &l, in, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX, raw, &n, path);
 	bool plain = gzdirect(in);
 	gzclose(in);
-	if (!ok) {
+	if (ok) {
+		im->geometry = nifti_geometry(zone, raw, n, plain ? ".nii" : ".nii.gz");
+		nonfinite_put(zone, &im->geometry, &l);
+	} else {
 		image_free(im);
-		return false;
 	}
-	im->geometry = nifti_geometry(zone, raw, n, plain ? ".nii" : ".nii.gz");
-	return true;
+	free(l.run);
+	return ok;
 }
 
 bool nifti_source_header(struct nifti_2_header *h, size_t *n, const struct frame *f)
@@ -358,7 +368,7 @@ bool nifti_source_header(struct nifti_2_header *h, size_t *n, const struct frame
 static void new_header(struct nifti_2_header *h, size_t *n, const struct frame *f)
 {
 	struct nifti_2_header s;
-	bool picture = !strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png"), flat = picture;
+	bool picture = image_is_picture(f), flat = picture;
 
 	*h = (struct nifti_2_header){ .sizeof_hdr = 540, .magic = "n+2\0\r\n\032\n", .vox_offset = 544, .scl_slope = 1 };
 	if (nifti_source_header(&s, n, f)) {

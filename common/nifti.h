@@ -13,6 +13,9 @@ void nifti_narrow(struct nifti_1_header *to, const struct nifti_2_header *h);
 double nifti_spacing(const struct nifti_2_header *h, int axis);
 /* The header's unit of length in mm. */
 double nifti_unit_mm(const struct nifti_2_header *h);
+/* RAS affine of a header in its own unit of length (3 rows of 4).  itk: by the rules of ITK, else by those of nibabel; they
+ * differ where a file has two transforms that disagree, and where it has none. */
+void nifti_header_affine(double affine[3][4], const struct nifti_2_header *h, bool itk);
 /* A geometry map as nifti_read() makes it; header: 348 or 540 bytes. */
 msgpack_object nifti_geometry(msgpack_zone *zone, const void *header, size_t n, const char *ending);
 #endif

@@ -10,13 +10,16 @@
 
 static size_t voxels_of(const int64_t s[3]) { return (size_t)s[0] * (size_t)s[1] * (size_t)s[2]; }
 
-/* Steps in an array [shape] in file order for each axis of the transposed one. */
-static void file_strides(int64_t stride[3], const int64_t shape[3], const int forward[3])
+int64_t grids_strides(int64_t stride[3], const struct grids *g)
 {
-	const int64_t own[3] = { shape[1] * shape[2], shape[2], 1 };
+	const int64_t own[3] = { g->original[1] * g->original[2], g->original[2], 1 };
+	int64_t at = 0;
 
-	for (int i = 0; i < 3; i++)
-		stride[i] = own[forward[i]];
+	for (int i = 0; i < 3; i++) {
+		stride[i] = own[g->transpose_forward[i]] * (g->flip[i] ? -1 : 1);
+		at += g->flip[i] ? -stride[i] * (g->before_crop[i] - 1) : 0;
+	}
+	return at;
 }
 
 /* ---- grids in a frame's header ---- */
@@ -29,6 +32,11 @@ void grids_to_frame(struct frame *f, const struct grids *g)
 	mpk_put(f->zone, &network, "original", mpk_ints(f->zone, g->original, 3));
 	mpk_put(f->zone, &network, "spacing_mm", mpk_reals(f->zone, g->spacing_mm, 3));
 	mpk_put(f->zone, &network, "transpose_forward", mpk_ints(f->zone, axes, 3));
+	if (g->flip[0] || g->flip[1] || g->flip[2])
+		mpk_put(f->zone, &network, "flip", mpk_ints(f->zone, (int64_t[]){ g->flip[0], g->flip[1], g->flip[2] }, 3));
+	for (int i = 0; i < 3; i++)
+		if (g->spacing[i] != g->spacing_mm[g->transpose_forward[i]])
+			mpk_put(f->zone, &network, "reader_spacing", mpk_reals(f->zone, g->spacing, 3));
 	mpk_put(f->zone, &network, "crop_lo", mpk_ints(f->zone, g->crop_lo, 3));
 	mpk_put(f->zone, &network, "crop_hi", mpk_ints(f->zone, g->crop_hi, 3));
 	mpk_put(f->zone, &network, "shape", mpk_ints(f->zone, g->network, 3));
@@ -37,13 +45,12 @@ void grids_to_frame(struct frame *f, const struct grids *g)
 	frame_put(f, "geometry", geometry);
 }
 
-/* What follows from the image's grid and the transpose. */
+/* What follows from the image's grid, the transpose and the crop. */
 static void derive(struct grids *g)
 {
 	for (int i = 0; i < 3; i++) {
 		g->transpose_backward[g->transpose_forward[i]] = i;
 		g->before_crop[i] = g->original[g->transpose_forward[i]];
-		g->spacing[i] = g->spacing_mm[g->transpose_forward[i]];
 		g->after_crop[i] = g->crop_hi[i] - g->crop_lo[i];
 	}
 }
@@ -51,7 +58,7 @@ static void derive(struct grids *g)
 bool grids_from_frame(struct grids *g, const struct frame *f)
 {
 	const msgpack_object *m = mpk_get_map(mpk_get_map(&f->header, "geometry"), "network");
-	int64_t axes[3];
+	int64_t axes[3], flip[3] = {0};
 	int seen = 0;
 	size_t n;
 
@@ -63,12 +70,19 @@ bool grids_from_frame(struct grids *g, const struct frame *f)
 	    !mpk_get_ints(m, "crop_hi", g->crop_hi, 3) || !mpk_get_ints(m, "shape", g->network, 3) ||
 	    !mpk_get_reals(m, "network_spacing_mm", g->network_spacing, 3))
 		return fail(XDATA, "geometry.network of its header lacks a key, or one is of a wrong type");
+	if ((mpk_get(m, "flip") && !mpk_get_ints(m, "flip", flip, 3)) ||
+	    (mpk_get(m, "reader_spacing") && !mpk_get_reals(m, "reader_spacing", g->spacing, 3)))
+		return fail(XDATA, "flip or reader_spacing in geometry.network of its header is not of three numbers");
 	for (int i = 0; i < 3; i++) {
 		if (axes[i] < 0 || axes[i] > 2)
 			return fail(XDATA, "geometry.network.transpose_forward of its header is no order of axes");
 		seen |= 1 << axes[i];
 		g->transpose_forward[i] = (int)axes[i];
+		g->flip[i] = flip[i];
+		if (!mpk_get(m, "reader_spacing"))
+			g->spacing[i] = g->spacing_mm[axes[i]];
 		if (g->original[i] < 1 || g->network[i] < 1 || !(g->spacing_mm[i] > 0) || !isfinite(g->spacing_mm[i]) ||
+		    !(g->spacing[i] > 0) || !isfinite(g->spacing[i]) ||
 		    !(g->network_spacing[i] > 0) || !isfinite(g->network_spacing[i]))
 			return fail(XDATA, "a length or spacing in geometry.network of its header is not positive");
 	}
@@ -87,18 +101,23 @@ bool grids_from_frame(struct grids *g, const struct frame *f)
 /* ---- to the network ---- */
 
 static void set_grids(struct grids *g, const float *image, int64_t channels, const int64_t shape[3], const double spacing_mm[3],
-                      const struct plan *p)
+                      const struct orientation *o, const struct plan *p)
 {
+	static const struct orientation as_it_is = { .axis = { 0, 1, 2 } };
 	int64_t lo[3], hi[3];
 
 	*g = (struct grids){0};
 	crop_box(lo, hi, image, channels, shape);
 	for (int i = 0; i < 3; i++) {
+		const struct orientation *turn = o ? o : &as_it_is;
+		int turned = p->transpose_forward[i], axis = turn->axis[turned];
 		g->original[i] = shape[i];
 		g->spacing_mm[i] = spacing_mm[i];
-		g->transpose_forward[i] = p->transpose_forward[i];
-		g->crop_lo[i] = lo[p->transpose_forward[i]];
-		g->crop_hi[i] = hi[p->transpose_forward[i]];
+		g->transpose_forward[i] = axis;
+		g->flip[i] = turn->flip[turned];
+		g->spacing[i] = o ? o->spacing_mm[axis] : spacing_mm[axis];
+		g->crop_lo[i] = g->flip[i] ? shape[axis] - hi[axis] : lo[axis];
+		g->crop_hi[i] = g->flip[i] ? shape[axis] - lo[axis] : hi[axis];
 	}
 	derive(g);
 	for (int i = 0; i < 3; i++)
@@ -130,16 +149,15 @@ struct rows { int64_t i, j; size_t at, file; int64_t step; };
 
 static bool next_row(struct rows *r, const struct grids *g)
 {
-	int64_t stride[3];
+	int64_t stride[3], first = grids_strides(stride, g);
 
-	file_strides(stride, g->original, g->transpose_forward);
 	if (r->step && ++r->j == g->after_crop[1]) {
 		r->j = 0;
 		r->i++;
 	}
 	r->step = stride[2];
 	r->at = (size_t)((r->i * g->after_crop[1] + r->j) * g->after_crop[2]);
-	r->file = (size_t)((r->i + g->crop_lo[0]) * stride[0] + (r->j + g->crop_lo[1]) * stride[1] + g->crop_lo[2] * stride[2]);
+	r->file = (size_t)(first + (r->i + g->crop_lo[0]) * stride[0] + (r->j + g->crop_lo[1]) * stride[1] + g->crop_lo[2] * stride[2]);
 	return r->i < g->after_crop[0];
 }
 
@@ -208,7 +226,7 @@ static bool one_channel(float *out, const float *image, int channel, const unsig
 }
 
 bool preprocess(float **out, struct grids *g, const float *image, int64_t channels, const int64_t shape[3],
-                const double spacing_mm[3], const int16_t *previous, const struct labels *labels, const struct plan *p)
+                const double spacing_mm[3], const struct orientation *o, const int16_t *previous, const struct labels *labels, const struct plan *p)
 {
 	int64_t all = channels + (previous ? labels->n_foreground : 0);
 	bool masked = previous != NULL, ok = true;
@@ -217,7 +235,7 @@ bool preprocess(float **out, struct grids *g, const float *image, int64_t channe
 
 	if (channels != p->n_channels)
 		return fail(XDATA, "the image has %lld channels, the plan %d", (long long)channels, p->n_channels);
-	set_grids(g, image, channels, shape, spacing_mm, p);
+	set_grids(g, image, channels, shape, spacing_mm, o, p);
 	if (!check_grids(g, all, p))
 		return false;
 	for (int c = 0; c < p->n_channels; c++)

@@ -1,19 +1,21 @@
 /* preprocess: from an image as read to the network's input, and back (contract 2, 5.7, 5.8).
  *
- * Order: transpose, crop to nonzero, normalise, resample.  What undoes it is kept in struct grids, which travels in the
+ * Order: turn as the plans' reader does, transpose, crop to nonzero, normalise, resample.  What undoes it is kept in struct grids, which travels in the
  * frame's header as geometry.network. */
 #ifndef COMMON_PREPROCESS_H
 #define COMMON_PREPROCESS_H
+#include "common/orient.h"
 #include "common/plans.h"
 
 struct grids {
 	int64_t original[3];     /* grid of the image in file order z, y, x */
 	double spacing_mm[3];    /* of the image in file order */
-	int transpose_forward[3], transpose_backward[3];
-	int64_t before_crop[3];  /* transposed axes from here on */
+	int transpose_forward[3], transpose_backward[3];   /* the plan's, after those of the plans' reader (orient.h) */
+	bool flip[3];            /* transposed axes from here on: runs against the file's */
+	int64_t before_crop[3];
 	int64_t crop_lo[3], crop_hi[3];   /* half-open box in before_crop */
 	int64_t after_crop[3];
-	double spacing[3];       /* transposed spacing of the image */
+	double spacing[3];       /* of the image, as the plans' reader gives it */
 	int64_t network[3];      /* after resampling */
 	double network_spacing[3];
 };
@@ -21,11 +23,15 @@ struct grids {
 void grids_to_frame(struct frame *f, const struct grids *g);
 bool grids_from_frame(struct grids *g, const struct frame *f);   /* fail()s XDATA when it is missing or contradicts itself */
 
+/* Steps in an array of grid g->original for each axis of the transposed one, before the crop; returns where that one begins. */
+int64_t grids_strides(int64_t stride[3], const struct grids *g);
+
 /* image: [channels][shape] fp32 in file order.  *out (malloc'ed, caller frees): [channels][g->network].
+ * o: what the plans' reader does to the image first, NULL for nothing; its spacing then counts.
  * previous: NULL, or the previous stage's labels [shape]; its one-hot foreground channels follow the image's
  * (labels gives their values and order).  fail()s XDATA (RGB out of range, more than memory_limit). */
 bool preprocess(float **out, struct grids *g, const float *image, int64_t channels, const int64_t shape[3],
-                const double spacing_mm[3], const int16_t *previous, const struct labels *labels, const struct plan *p);
+                const double spacing_mm[3], const struct orientation *o, const int16_t *previous, const struct labels *labels, const struct plan *p);
 
 /* Back: logits [channels][g->network] fp32 → probabilities [channels][g->original] in file order: resample, softmax or
  * sigmoid, undo crop (outside: background exactly 1 for classes, all 0 for regions), undo transpose.

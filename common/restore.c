@@ -16,8 +16,8 @@ static struct box box_in_file(const struct grids *g)
 	struct box b;
 
 	for (int i = 0; i < 3; i++) {
-		b.lo[g->transpose_forward[i]] = g->crop_lo[i];
-		b.hi[g->transpose_forward[i]] = g->crop_hi[i];
+		b.lo[g->transpose_forward[i]] = g->flip[i] ? g->before_crop[i] - g->crop_hi[i] : g->crop_lo[i];
+		b.hi[g->transpose_forward[i]] = g->flip[i] ? g->before_crop[i] - g->crop_lo[i] : g->crop_hi[i];
 	}
 	return b;
 }
@@ -25,12 +25,12 @@ static struct box box_in_file(const struct grids *g)
 /* One channel [after_crop] to its place in the image's grid [original]. */
 static void place(float *out, const float *in, const struct grids *g)
 {
-	const int64_t own[3] = { g->original[1] * g->original[2], g->original[2], 1 }, *lo = g->crop_lo, *n = g->after_crop;
-	const int64_t stride[3] = { own[g->transpose_forward[0]], own[g->transpose_forward[1]], own[g->transpose_forward[2]] };
+	const int64_t *lo = g->crop_lo, *n = g->after_crop;
+	int64_t stride[3], first = grids_strides(stride, g);
 
 	for (int64_t i = 0; i < n[0]; i++)
 		for (int64_t j = 0; j < n[1]; j++) {
-			float *to = out + (lo[0] + i) * stride[0] + (lo[1] + j) * stride[1] + lo[2] * stride[2];
+			float *to = out + first + (lo[0] + i) * stride[0] + (lo[1] + j) * stride[1] + lo[2] * stride[2];
 			for (int64_t k = 0; k < n[2]; k++)
 				to[k * stride[2]] = *in++;
 		}

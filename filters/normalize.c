@@ -5,6 +5,7 @@
 #include "common/checkpoint.h"
 #include "common/die.h"
 #include "common/image.h"
+#include "common/nonfinite.h"
 #include "common/opt.h"
 #include "common/preprocess.h"
 #include "common/progress.h"
@@ -71,8 +72,6 @@ static void read_model(struct model *m, const char *folder)
 	if (m->dataset.n_channels != m->plan.n_channels)
 		die(XDATA, "%s has %d channels, configuration %s of %s normalises %d", dataset, m->dataset.n_channels, name,
 		    plans, m->plan.n_channels);
-	if (m->plan.reader && strstr(m->plan.reader, "WithReorient"))
-		die(XDATA, "%s: the reader %s, which turns images round, is not supported", plans, m->plan.reader);
 	if (m->plan.previous_stage && !previous)
 		opt_usage("configuration %s needs the label maps that %s predicted: --previous FOLDER", name,
 		          m->plan.previous_stage);
@@ -121,6 +120,7 @@ static bool normalize(struct frame *to, const struct frame *from, const struct l
 	const float *data = image->data;
 	float *widened = NULL, *out = NULL;
 	int16_t *labels = NULL;
+	struct orientation o;
 	struct grids g;
 	struct layer *l;
 	bool ok = true;
@@ -130,14 +130,16 @@ static bool normalize(struct frame *to, const struct frame *from, const struct l
 	if (image->channels != m->plan.n_channels)
 		return fail(XDATA, "the image has %lld channels, the model takes %d (%s, ...)", (long long)image->channels,
 		            m->plan.n_channels, m->dataset.channel_name[0]);
-	if (previous && !(labels = previous_labels(from)))
+	if (!orient_find(&o, from, m->plan.reader) || (previous && !(labels = previous_labels(from))))
 		return false;
 	if (image->type != DT_F4) {
 		widened = xmalloc(n, sizeof *widened);
 		dtype_to_float(widened, image->data, image->type, n);
 		data = widened;
+	} else if (o.keeps_nonfinite) {
+		ok = nonfinite_restore(image->data, n, mpk_get_map(&from->header, "geometry"));
 	}
-	ok = preprocess(&out, &g, data, image->channels, from->shape, from->spacing_mm, labels, &m->dataset.labels, &m->plan);
+	ok = ok && preprocess(&out, &g, data, image->channels, from->shape, from->spacing_mm, &o, labels, &m->dataset.labels, &m->plan);
 	free(widened);
 	free(labels);
 	if (!ok)
@@ -149,6 +151,7 @@ static bool normalize(struct frame *to, const struct frame *from, const struct l
 	l->data = out;
 	l->capacity = (size_t)l->channels * frame_grid_voxels(to) * sizeof *out;
 	grids_to_frame(to, &g);
+	mpk_remove(mpk_get_map(&to->header, "geometry"), "nonfinite");
 	labels_to_frame(to, &m->dataset.labels);
 	return true;
 }

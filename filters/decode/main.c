@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "common/die.h"
 #include "common/image.h"
+#include "common/nonfinite.h"
 #include "common/opt.h"
 #include "filters/decode/probs.h"
 
@@ -122,6 +123,20 @@ static bool add_label(struct frame *f, const struct image *im, const char *path)
 	return true;
 }
 
+/* Where NaN and infinity of all channels were, into the geometry of the first. */
+static void join_nonfinite(msgpack_zone *zone, struct image *im, int n)
+{
+	struct nonfinite l = {0};
+	uint64_t at = 0;
+
+	for (int i = 0; i < n; i++) {
+		nonfinite_join(&l, &im[i].geometry, at);
+		at += (uint64_t)(im[i].channels * im[i].shape[0] * im[i].shape[1] * im[i].shape[2]);
+	}
+	nonfinite_put(zone, &im[0].geometry, &l);
+	free(l.run);
+}
+
 static bool read_case(struct frame *f, const struct case_files *c)
 {
 	struct image *im = xcalloc((size_t)c->n, sizeof *im);
@@ -133,8 +148,10 @@ static bool read_case(struct frame *f, const struct case_files *c)
 		ok = ok && image_read(&im[i], f->zone, c->path[i]) &&
 		     (i == 0 || same_grid(&im[0], &im[i], c->path[0], c->path[i]));
 	}
-	if (ok)
+	if (ok) {
+		join_nonfinite(f->zone, im, c->n);
 		frame_put(f, "geometry", im[0].geometry);
+	}
 	ok = ok && (labels ? add_label(f, &im[0], c->path[0]) : add_image(f, im, c->n));
 	for (int i = 0; i < c->n; i++)
 		image_free(&im[i]);

@@ -141,9 +141,10 @@ bool write_properties(const char *path, const struct frame *f)
 	bool ok;
 
 	put(&p, "\x80\x02}(", 4);                       /* PROTO 2, EMPTY_DICT, MARK */
-	if (strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png")) {
-		int axes = nifti_affine(affine, f);     /* a picture has none: NaturalImage2DIO keeps its spacing only */
+	int axes = image_affine(affine, f, true);
+	if (axes) {                                     /* a picture has none: NaturalImage2DIO keeps its spacing only */
 		put_sitk(&p, f, affine, axes);
+		image_affine(affine, f, false);
 		put_nibabel(&p, affine);
 	}
 	put_text(&p, "spacing");

@@ -32,11 +32,12 @@ assert one(nifti(a, units=3))[0]["spacing_mm"] == [8e-3, 1.5e-3, 1.25e-3] and on
 assert one(nifti(a, pixdim=(0, -2, float("nan"))))[0]["spacing_mm"] == [1, 2, 1]
 assert one(nifti(a[0]))[0]["spacing_mm"] == [999 * 1.5, 1.5, 1.25] and one(nifti(a[:1]))[0]["spacing_mm"] == [8, 1.5, 1.25]
 assert np.array_equal(one(nifti(a, dims=[5, 4, 5, 3, 1, 1]))[1][0][0], a)           # trailing axes of length 1
+assert np.array_equal(one(nifti(a, dims=[4, 4, 5, 1, 3]))[1][0][:, 0], a)           # volumes of a 4D file are channels
 f = a.astype("f4")
 f[0, 0, 0], f[0, 0, 1] = np.nan, np.inf
 assert one(nifti(f))[1][0][0, 0, 0, :2].tolist() == [0, 0]                          # as libnifti reads them
 
-for b, words in ((nifti(a, dims=[4, 4, 5, 1, 3]), "4D"), (nifti(a, code=128), "RGB"), (nifti(a, code=2304), "RGB"), (nifti(a, code=32), "complex"),
+for b, words in ((nifti(a, dims=[5, 4, 5, 1, 1, 3]), "5D"), (nifti(a, code=128), "RGB"), (nifti(a, code=2304), "RGB"), (nifti(a, code=32), "complex"),
                  (nifti(a, code=1536), "type 1536"), (nifti(a, dims=[3, 4, 5, -3]), "axis 3"), (nifti(a, dims=[9, 4, 5, 3]), "9 dimensions"),
                  (nifti(a)[:-1], "truncated"), (nifti(a)[:344] + b"ni1\0" + nifti(a)[348:], ".img"), (nifti(a)[:344] + bytes(4) + nifti(a)[348:], "magic"),
                  (nifti(a, dims=[3, 32000, 32000, 32000]), "--memory"), (nifti(a, dims=[3, 3000, 3000, 30]), "truncated"), (nifti(a, offset=1 << 30)[:400], "truncated"),

@@ -118,7 +118,7 @@ static void masked(void)
 		mean += image[i] / inside;
 	for (int i = 0; i < 5 * 12 * 12; i++)
 		variance += image[i] != 0 || i == (2 * 12 + 5) * 12 + 6 ? (image[i] - mean) * (image[i] - mean) / inside : 0;
-	CHECK(preprocess(&out, &g, image, 1, shape, spacing, NULL, NULL, &p), "%s", failed_text());
+	CHECK(preprocess(&out, &g, image, 1, shape, spacing, NULL, NULL, NULL, &p), "%s", failed_text());
 	for (int64_t z = 0, i = 0; z < g.network[0]; z++)
 		for (int64_t y = 0; y < g.network[1]; y++)
 			for (int64_t x = 0; x < g.network[2]; x++, i++) {

@@ -64,7 +64,7 @@ static void there_and_back(void)
 	an_image(image);
 	for (int o = 0; o < 6; o++) {
 		struct plan p = a_plan(orders[o]);
-		CHECK(preprocess(&in, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
+		CHECK(preprocess(&in, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p), "%s", failed_text());
 		CHECK(g.after_crop[0] * g.after_crop[1] * g.after_crop[2] == 3 * 5 * 6, "the crop box of order %d", o);
 		for (int64_t i = 0, n = 0; i < g.network[0]; i++) /* axis a of the network is axis forward[a] of the image */
 			for (int64_t j = 0; j < g.network[1]; j++)
@@ -86,6 +86,49 @@ static void there_and_back(void)
 	frame_free(&f);
 }
 
+/* The same for every way in which a reader can turn a volume first, with a spacing of its own. */
+static void turned(void)
+{
+	static float image[2 * VOXELS], plain[2 * VOXELS];
+	const struct labels l = some_labels(true);
+	struct grids g, h;
+	struct frame f = {0};
+	float *in, *out;
+
+	an_image(image);
+	for (int i = 0; i < 2 * VOXELS; i++)
+		plain[i] = image[i] > 0 ? 1 / (1 + expf(-image[i])) : 0;
+	for (int way = 0; way < 6 * 8; way++) {
+		struct orientation o = { .flip = { way & 1, way & 2, way & 4 }, .spacing_mm = { 3, 1, 2.5 } };
+		struct plan p = a_plan(orders[way % 5]);
+		memcpy(o.axis, orders[way / 8], sizeof o.axis);
+		for (int i = 0; i < 3; i++)
+			p.spacing[i] = o.spacing_mm[o.axis[p.transpose_forward[i]]];
+		CHECK(preprocess(&in, &g, image, 2, shape, sizes, &o, NULL, &l, &p), "%s", failed_text());
+		for (int64_t i = 0, n = 0; i < g.network[0]; i++)
+			for (int64_t j = 0; j < g.network[1]; j++)
+				for (int64_t k = 0; k < g.network[2]; k++, n++) {
+					int64_t v[3], at[3];            /* in the turned volume, in the file's */
+					v[p.transpose_forward[0]] = i + g.crop_lo[0];
+					v[p.transpose_forward[1]] = j + g.crop_lo[1];
+					v[p.transpose_forward[2]] = k + g.crop_lo[2];
+					for (int a = 0; a < 3; a++)
+						at[o.axis[a]] = o.flip[a] ? shape[o.axis[a]] - 1 - v[a] : v[a];
+					CHECK(in[n] == image[(at[0] * 7 + at[1]) * 9 + at[2]], "way %d, voxel %d", way, (int)n);
+				}
+		CHECK(!memcmp(g.spacing, p.spacing, sizeof g.spacing) && !memcmp(g.spacing_mm, sizes, sizeof sizes), "spacings of way %d", way);
+		frame_reset(&f, "case");
+		grids_to_frame(&f, &g);
+		CHECK(grids_from_frame(&h, &f) && !memcmp(&g, &h, sizeof g), "way %d in a header: %s", way, failed_text());
+		CHECK(restore(&out, in, 2, &h, &p, &l, false, true) && !memcmp(out, image, sizeof image), "way %d does not come back", way);
+		free(out);
+		CHECK(restore(&out, in, 2, &h, &p, &l, false, false) && !memcmp(out, plain, sizeof plain), "probabilities of way %d", way);
+		free(in);
+		free(out);
+	}
+	frame_free(&f);
+}
+
 /* Probabilities: softmax or sigmoid inside, exactly background outside; other spacing: resampled before. */
 static void probabilities(bool regions, bool parity, bool resampled)
 {
@@ -101,7 +144,7 @@ static void probabilities(bool regions, bool parity, bool resampled)
 	for (int i = 0; i < 3 && resampled; i++)
 		p.spacing[i] *= 0.7;
 	an_image(image);
-	CHECK(preprocess(&in, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
+	CHECK(preprocess(&in, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p), "%s", failed_text());
 	n = g.network[0] * g.network[1] * g.network[2];
 	logits = xmalloc((size_t)(channels * n), sizeof *logits);
 	for (int64_t i = 0; i < channels * n; i++)
@@ -182,7 +225,7 @@ static void cascade(void)
 		image[i] = i % 9 < 5 || i % 9 == 7 ? 3 : 0;
 		previous[i] = (int16_t)(i % 9 == 6 ? 2 : i % 9 == 1 ? 1 : i % 9 == 2 ? 5 : 0);
 	}
-	CHECK(preprocess(&out, &g, image, 1, shape, sizes, previous, &l, &p), "%s", failed_text());
+	CHECK(preprocess(&out, &g, image, 1, shape, sizes, NULL, previous, &l, &p), "%s", failed_text());
 	n = g.network[0] * g.network[1] * g.network[2];
 	CHECK(n == 8 * 35, "%d voxels", (int)n);
 	for (int64_t i = 0; i < n; i++) {
@@ -206,19 +249,19 @@ static void refusals(void)
 	msgpack_object *network;
 
 	an_image(image);
-	CHECK(!preprocess(&out, &g, image, 1, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "1 channels"), "%s",
+	CHECK(!preprocess(&out, &g, image, 1, shape, sizes, NULL, NULL, NULL, &p) && strstr(failed_text(), "1 channels"), "%s",
 	      failed_text());
 	p.spacing[2] = 1e9;
-	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p) && failed_code() == XDATA, "a grid of no voxels");
+	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p) && failed_code() == XDATA, "a grid of no voxels");
 	p.spacing[2] = 1e-9;
-	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p) && strstr(failed_text(), "--memory"), "%s",
+	CHECK(!preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p) && strstr(failed_text(), "--memory"), "%s",
 	      failed_text());
 	p.spacing[2] = sizes[2];
-	CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
+	CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p), "%s", failed_text());
 	free(out);
 	frame_reset(&f, "case");
 	CHECK(!grids_from_frame(&g, &f) && strstr(failed_text(), "normalize"), "a frame without grids");
-	CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
+	CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p), "%s", failed_text());
 	free(out);
 	for (int i = 0; i < 4; i++) {
 		static const char *const keys[] = { "crop_hi", "transpose_forward", "original", "network_spacing_mm" };
@@ -226,7 +269,7 @@ static void refusals(void)
 		network = mpk_get(mpk_get(&f.header, "geometry"), "network");
 		mpk_put(f.zone, network, keys[i], mpk_ints(f.zone, bad, 3));
 		CHECK(!grids_from_frame(&g, &f) && failed_code() == XDATA, "%s", keys[i]);
-		CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, &p), "%s", failed_text());
+		CHECK(preprocess(&out, &g, image, 2, shape, sizes, NULL, NULL, NULL, &p), "%s", failed_text());
 		free(out);
 	}
 	frame_free(&f);
@@ -235,6 +278,7 @@ static void refusals(void)
 int main(void)
 {
 	there_and_back();
+	turned();
 	for (int i = 0; i < 8; i++)
 		probabilities(i & 1, i & 2, i & 4);
 	half();
