@@ -123,7 +123,7 @@ static bool turn(struct orientation *o, const struct frame *f, const char *reade
 	double a[3][4];
 	bool moved = false;
 
-	if (image_affine(a, f, !nibabel) != 3)
+	if (!mpk_get(mpk_get_map(&f->header, "geometry"), "header") || image_affine(a, f, !nibabel) != 3)
 		return fail(XDATA, "its file has no orientation in space, by which the plans' reader %s turns it", reader);
 	if (!(nibabel ? orient_closest_nibabel(out_axis, sign, a) : orient_closest_itk(out_axis, sign, a)))
 		return fail(XDATA, "the orientation in its header is degenerate; the plans' reader %s cannot turn it", reader);

@@ -139,7 +139,8 @@ static bool normalize(struct frame *to, const struct frame *from, const struct l
 	} else if (o.keeps_nonfinite) {
 		ok = nonfinite_restore(image->data, n, mpk_get_map(&from->header, "geometry"));
 	}
-	ok = ok && preprocess(&out, &g, data, image->channels, from->shape, from->spacing_mm, &o, labels, &m->dataset.labels, &m->plan);
+	ok = ok && preprocess(&out, &g, data, image->channels, from->shape, from->spacing_mm, &o, labels,
+	                      &m->dataset.labels, &m->plan);
 	free(widened);
 	free(labels);
 	if (!ok)
