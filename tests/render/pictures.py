@@ -64,6 +64,13 @@ row = panel[:, -240].sum(-1).astype(int)
 start = np.nonzero(row < 100)[0]
 assert len(start) and row[100] > row[-100] + 100, "the upper half of the heat map is lighter"
 
+# The colours of the scale rise in luminance from its lower to its upper end, never back.
+bar = panel[:, -105]
+bar = bar[np.nonzero((bar != 255).any(-1))[0]][::-1] / 255
+linear = np.where(bar <= 0.04045, bar / 12.92, ((bar + 0.055) / 1.055) ** 2.4)
+light = linear @ [0.2126, 0.7152, 0.0722]
+assert len(light) > 400 and light[0] < 0.01 and light[-1] > 0.85 and (np.diff(light) > -0.002).all(), (len(light), light[[0, -1]], np.diff(light).min())
+
 # Voxels twice as tall as wide.
 overlay, _ = drawn([case("tall", label, heat, spacing=(1, 2.0, 1.0))])
 top, left, bottom, right, n = box(overlay, ORANGE)

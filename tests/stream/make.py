@@ -47,7 +47,7 @@ def small():
     r = np.random.default_rng(1)
     labels = {"background": 0, "LV": 1, "myocardium": 2}
     frames = []
-    for name, (z, y, x), dz in (("a", (3, 6, 5), 2), ("b", (1, 7, 4), 1)):
+    for name, (z, y, x), dz in (("a", (3, 3, 2), 2), ("b", (1, 4, 3), 1)):
         p = r.random((3, z, y, x)).astype("<f4")
         p /= p.sum(0)
         frames.append({"case": name, "labels": labels, "plan": {"hash": "1a2b", "configuration": "2d"},
