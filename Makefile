@@ -93,7 +93,7 @@ lint:
 	@scripts/lint
 ## demo: scores, maps, overlays and a plot of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
 demo: all
-	@scripts/demo --built $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
+	@scripts/demo --built='$(CURDIR)/$(B)/bin' $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
 ## bench: speed and memory as TSV (DATA=FOLDER MODEL=FOLDER: of another job than the built-in example)
 bench: all tests
 	@scripts/bench $(B) $(if $(DATA),'$(DATA)' '$(MODEL)')
