@@ -1,4 +1,5 @@
 # All 64 phantom slices: correlations with Dice by default, scores with --parity.
+golden=$SHARED/golden
 . "$TESTS/pipeline/golden.sh"
 table "$golden/models/phantom_2d" "$golden/phantom" > phantom
 correlates phantom 64 64 -0.470 -0.838

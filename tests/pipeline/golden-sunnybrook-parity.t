@@ -1,4 +1,5 @@
 # 12 members on 145 real slices: every score with --parity.
+golden=$SHARED/golden
 . "$TESTS/pipeline/golden.sh"
 data=$SHARED/data/sunnybrook-png
 [ -d "$data" ] || { echo "no $(basename "$SHARED")/data/sunnybrook-png"; exit 77; }
