@@ -51,9 +51,9 @@ differ() {      # differ STREAM WORDS OPTION...: the difference from small is fo
 	stream=$1 words=$2
 	shift 2
 	status=0
-	frames -d small "$@" "$stream" > diff || status=$?
+	frames -d small "$@" "$stream" > differences || status=$?
 	[ "$status" -eq 1 ] || { echo "$stream $*: status $status"; exit 1; }
-	grep -q "$words" diff || { echo "$stream $*: '$words' is not in: $(cat diff)"; exit 1; }
+	grep -q "$words" differences || { echo "$stream $*: '$words' is not in: $(cat differences)"; exit 1; }
 }
 cat > change.py <<'X'
 import os
