@@ -34,7 +34,7 @@ static bool read_label(struct labels *l, const char *name, const struct json *v)
 	struct label *e = &l->entry[l->n++];
 	bool list = json_is(v, json_type_array);
 
-	*e = (struct label){ .name = xstrdup(name), .n = 1 };
+	*e = (struct label){ .name = xstrdup(name), .n = 1, .is_list = list };
 	if (list && (e->n = json_length(v, 1, MAX_LABELS)) < 0)
 		return false;
 	e->value = xcalloc((size_t)e->n, sizeof *e->value);

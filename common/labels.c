@@ -146,7 +146,7 @@ static struct label *add(struct labels *l, const char *name, int n)
 
 	l->entry = xrealloc(l->entry, (size_t)l->n + 1, sizeof *l->entry);
 	e = &l->entry[l->n++];
-	*e = (struct label){ xstrdup(name), n, xcalloc((size_t)n, sizeof *e->value) };
+	*e = (struct label){ .name = xstrdup(name), .n = n, .value = xcalloc((size_t)n, sizeof *e->value) };
 	return e;
 }
 

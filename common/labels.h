@@ -9,6 +9,7 @@ struct label {
 	char *name;
 	int n;                   /* values: 1 for a plain label */
 	int *value;
+	bool is_list;            /* dataset.json has a list: nnU-Net's name of the region is then "(1,)", not "1" */
 };
 
 struct labels {

@@ -39,11 +39,16 @@ static const struct { unsigned char code; const char *name; } refused[] = {
 	{ 0x98, "READONLY_BUFFER" },
 };
 
+bool pickle_named(const struct pickle_allowed *a, const char *module, size_t module_length, const char *name, size_t name_length)
+{
+	return strlen(a->module) == module_length && !memcmp(a->module, module, module_length) &&
+	       strlen(a->name) == name_length && !memcmp(a->name, name, name_length);
+}
+
 const struct pickle_allowed *pickle_allowed(const char *module, size_t module_length, const char *name, size_t name_length)
 {
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (strlen(known[i].module) == module_length && !memcmp(known[i].module, module, module_length) &&
-		    strlen(known[i].name) == name_length && !memcmp(known[i].name, name, name_length))
+		if (pickle_named(&known[i], module, module_length, name, name_length))
 			return &known[i];
 	return NULL;
 }

@@ -7,6 +7,8 @@ struct pickle_allowed { const char *module, *name; enum pickle_global global; en
 
 /* The entry of the allow-list, or NULL. */
 const struct pickle_allowed *pickle_allowed(const char *module, size_t module_length, const char *name, size_t name_length);
+/* Whether an entry has these names. */
+bool pickle_named(const struct pickle_allowed *a, const char *module, size_t module_length, const char *name, size_t name_length);
 /* Name of an opcode that exists but is refused, or NULL. */
 const char *pickle_opcode(unsigned char code);
 #endif

@@ -4,12 +4,13 @@
  * the others false, after fail(). */
 #ifndef COMMON_PICKLE_MACHINE_H
 #define COMMON_PICKLE_MACHINE_H
-#include "common/pickle.h"
+#include "common/pickle-allow.h"
 
 struct machine {
 	struct pickle *p;
 	const unsigned char *buf;
 	size_t n, at;
+	struct pickle_allowed more;     /* one more global that this pickle may name; module NULL if none */
 	size_t budget;                  /* bytes that the tree may still take */
 	struct pickle_value **stack;
 	size_t depth, stack_capacity;

@@ -2,7 +2,6 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
-#include "common/pickle-allow.h"
 #include "common/pickle-machine.h"
 
 static struct pickle_value none = { .kind = PICKLE_NONE };
@@ -153,6 +152,8 @@ static bool push_global(struct machine *m, const char *module, size_t module_len
 	struct pickle_value *v;
 	char text[2][100];
 
+	if (!a && m->more.module && pickle_named(&m->more, module, module_length, name, name_length))
+		a = &m->more;
 	if (!a) {
 		printable(text[0], module, module_length);
 		printable(text[1], name, name_length);
@@ -330,11 +331,12 @@ static bool step(struct machine *m, unsigned char code)
 	return bad_opcode(m, code);
 }
 
-bool pickle_read(struct pickle *p, const void *buf, size_t n, size_t *used)
+bool pickle_read_naming(struct pickle *p, const void *buf, size_t n, size_t *used, const char *module, const char *name)
 {
 	/* No honest pickle needs 256 bytes of values for each of its own. */
 	size_t linear = n < SIZE_MAX / 512 ? n * 256 + (1 << 16) : SIZE_MAX;
-	struct machine m = { .p = p, .buf = buf, .n = n, .budget = linear < memory_limit ? linear : memory_limit };
+	struct machine m = { .p = p, .buf = buf, .n = n, .budget = linear < memory_limit ? linear : memory_limit,
+	                     .more = { module, name, GLOBAL_NAMED, DT_NONE } };
 	bool ok;
 
 	*p = (struct pickle){ 0 };
@@ -360,4 +362,9 @@ bool pickle_read(struct pickle *p, const void *buf, size_t n, size_t *used)
 	if (!ok)
 		pickle_free(p);
 	return ok;
+}
+
+bool pickle_read(struct pickle *p, const void *buf, size_t n, size_t *used)
+{
+	return pickle_read_naming(p, buf, n, used, NULL, NULL);
 }

@@ -15,7 +15,7 @@ enum pickle_kind {
 enum pickle_global {
 	GLOBAL_ORDERED_DICT, GLOBAL_REBUILD_TENSOR, GLOBAL_REBUILD_TENSOR_V2, GLOBAL_REBUILD_PARAMETER, GLOBAL_STORAGE,
 	GLOBAL_DEVICE, GLOBAL_NUMPY_SCALAR, GLOBAL_NUMPY_RECONSTRUCT, GLOBAL_NUMPY_FROMBUFFER, GLOBAL_NUMPY_DTYPE,
-	GLOBAL_NUMPY_NDARRAY, GLOBAL_ENCODE, GLOBAL_PATH
+	GLOBAL_NUMPY_NDARRAY, GLOBAL_ENCODE, GLOBAL_PATH, GLOBAL_NAMED
 };
 
 struct pickle_value {
@@ -41,6 +41,8 @@ struct pickle {
 /* Reads one pickle from the front of buf and sets *used (may be NULL) to its length.  BYTES point into buf, which must
  * outlive the tree.  A tree may contain itself.  fail()s XDATA with a cause that does not name the file. */
 bool pickle_read(struct pickle *p, const void *buf, size_t n, size_t *used);
+/* The same, and one more global may stand in it: module.name, a GLOBAL of the kind GLOBAL_NAMED. */
+bool pickle_read_naming(struct pickle *p, const void *buf, size_t n, size_t *used, const char *module, const char *name);
 void pickle_free(struct pickle *p);
 
 /* Look-ups.  v may be NULL; what is missing or of another kind gives NULL or false. */

@@ -17,6 +17,7 @@ score             normed          -r+labelsTs+-o+scores.out+-p          sink
 score             normed          -r+labelsTs                           text
 encode            labels          -o+out.d+-p                            sink
 render            entropy         -i+imagesTs+-o+out.d+-p                sink
+evaluate          -               -l+labelsTs+predicted/checkpoint_17    text
 frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text

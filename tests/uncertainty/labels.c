@@ -20,7 +20,7 @@ static struct labels make(const char *text, const int *order, int ignore)
 		l.entry = xrealloc(l.entry, (size_t)l.n + 1, sizeof *l.entry);
 		*values++ = 0;
 		struct label *e = &l.entry[l.n++];
-		*e = (struct label){ xstrdup(s), 0, NULL };
+		*e = (struct label){ .name = xstrdup(s) };
 		for (char *end; *values; values = *end ? end + 1 : end) {
 			e->value = xrealloc(e->value, (size_t)e->n + 1, sizeof *e->value);
 			e->value[e->n++] = (int)strtol(values, &end, 10);

@@ -1,0 +1,169 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "common/opt.h"
+#include "common/surface.h"
+
+int64_t surface_boundary(unsigned char *out, const unsigned char *mask, const int64_t shape[3], bool flat)
+{
+	const int64_t step[3] = { shape[1] * shape[2], shape[2], 1 };
+	int64_t n = 0, i = 0;
+
+	for (int64_t z = 0; z < shape[0]; z++)
+		for (int64_t y = 0; y < shape[1]; y++)
+			for (int64_t x = 0; x < shape[2]; x++, i++) {
+				const int64_t at[3] = { z, y, x };
+				bool edge = false;
+				for (int d = flat; mask[i] && d < 3; d++)
+					edge |= at[d] == 0 || at[d] == shape[d] - 1 || !mask[i - step[d]] || !mask[i + step[d]];
+				out[i] = edge;
+				n += edge;
+			}
+	return n;
+}
+
+/* What a pass along one line of up to n voxels works in. */
+struct line { double *f, *at; int64_t *v; };
+
+/* f: [n] squares so far, w mm apart; they become min over q of f[q] + (w (p - q))^2.  at[k] is where parabola v[k] begins to be
+ * the lowest. */
+static void lower_envelope(struct line *l, int64_t n, double w, double *out, int64_t stride)
+{
+	int64_t k = -1;
+
+	for (int64_t q = 0; q < n; q++) {
+		double s = -INFINITY;
+		if (isinf(l->f[q]))
+			continue;
+		for (; k >= 0; k--) {
+			int64_t v = l->v[k];
+			s = ((l->f[q] - l->f[v]) / (w * w * (double)(q - v)) + (double)(q + v)) / 2;
+			if (s > l->at[k])
+				break;
+		}
+		k++;
+		l->v[k] = q;
+		l->at[k] = k ? s : -INFINITY;
+	}
+	if (k < 0)
+		return;                          /* infinite all along, as it was */
+	for (int64_t p = 0, i = 0; p < n; p++) {
+		while (i < k && l->at[i + 1] < (double)p)
+			i++;
+		double d = w * (double)(p - l->v[i]);
+		out[p * stride] = l->f[l->v[i]] + d * d;
+	}
+}
+
+void surface_distance2(double *out, const unsigned char *mask, const int64_t shape[3], const double spacing_mm[3])
+{
+	const int64_t step[3] = { shape[1] * shape[2], shape[2], 1 }, voxels = shape[0] * step[0];
+	int64_t longest = shape[0] > shape[1] ? shape[0] : shape[1];
+	struct line l;
+
+	longest = shape[2] > longest ? shape[2] : longest;
+	l = (struct line){ xmalloc((size_t)longest, sizeof *l.f), xmalloc((size_t)longest, sizeof *l.at),
+	                   xmalloc((size_t)longest, sizeof *l.v) };
+	for (int64_t i = 0; i < voxels; i++)
+		out[i] = mask[i] ? 0 : INFINITY;
+	for (int d = 2; d >= 0; d--)
+		for (int64_t i = 0; i < voxels; i++) {
+			if (i / step[d] % shape[d])
+				continue;                /* not where a line along d begins */
+			for (int64_t p = 0; p < shape[d]; p++)
+				l.f[p] = out[i + p * step[d]];
+			lower_envelope(&l, shape[d], spacing_mm[d], out + i, step[d]);
+		}
+	free(l.f);
+	free(l.at);
+	free(l.v);
+}
+
+/* The box around both masks; false if they are empty. */
+static bool common_box(int64_t lo[3], int64_t size[3], const unsigned char *a, const unsigned char *b, const int64_t shape[3])
+{
+	int64_t hi[3] = { 0, 0, 0 }, i = 0;
+
+	memcpy(lo, shape, 3 * sizeof *lo);
+	for (int64_t z = 0; z < shape[0]; z++)
+		for (int64_t y = 0; y < shape[1]; y++)
+			for (int64_t x = 0; x < shape[2]; x++, i++) {
+				const int64_t at[3] = { z, y, x };
+				if (!a[i] && !b[i])
+					continue;
+				for (int d = 0; d < 3; d++) {
+					lo[d] = at[d] < lo[d] ? at[d] : lo[d];
+					hi[d] = at[d] + 1 > hi[d] ? at[d] + 1 : hi[d];
+				}
+			}
+	for (int d = 0; d < 3; d++)
+		size[d] = hi[d] - lo[d];
+	return hi[0] > 0;
+}
+
+static void crop(unsigned char *out, const unsigned char *mask, const int64_t shape[3], const int64_t lo[3], const int64_t size[3])
+{
+	for (int64_t z = 0; z < size[0]; z++)
+		for (int64_t y = 0; y < size[1]; y++)
+			memcpy(out + (z * size[1] + y) * size[2],
+			       mask + ((lo[0] + z) * shape[1] + lo[1] + y) * shape[2] + lo[2], (size_t)size[2]);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double p = *(const double *)a, q = *(const double *)b;
+
+	return (p > q) - (p < q);
+}
+
+static double percentile95(double *d, size_t n)
+{
+	double rank = 0.95 * (double)(n - 1);
+	size_t i = (size_t)rank;
+
+	qsort(d, n, sizeof *d, ascending);
+	return i + 1 < n ? d[i] + (rank - (double)i) * (d[i + 1] - d[i]) : d[n - 1];
+}
+
+bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3],
+                     const double spacing_mm[3], double tolerance_mm)
+{
+	int64_t lo[3], size[3];
+	unsigned char *cut, *edge[2];
+	double *distance2, *list;
+	size_t voxels, n_edge[2], n = 0, within = 0;
+
+	*hd95 = *dice = NAN;
+	if (!common_box(lo, size, a, b, shape))
+		return true;
+	voxels = (size_t)(size[0] * size[1] * size[2]);
+	if (voxels > memory_limit / (2 * sizeof *list + 3))
+		return fail(XDATA, "distances in a box of %lld x %lld x %lld voxels need more than %zu MiB (--memory raises it)",
+		            (long long)size[0], (long long)size[1], (long long)size[2], memory_limit >> 20);
+	cut = xmalloc(voxels, 1);
+	for (int k = 0; k < 2; k++) {
+		edge[k] = xmalloc(voxels, 1);
+		crop(cut, k ? b : a, shape, lo, size);
+		n_edge[k] = (size_t)surface_boundary(edge[k], cut, size, shape[0] == 1);
+	}
+	distance2 = xmalloc(voxels, sizeof *distance2);
+	list = xmalloc(n_edge[0] + n_edge[1], sizeof *list);
+	for (int k = 0; k < 2; k++) {
+		surface_distance2(distance2, edge[!k], size, spacing_mm);
+		for (size_t i = 0; i < voxels; i++)
+			if (edge[k][i])
+				list[n++] = sqrt(distance2[i]);
+	}
+	/* Spacings in files are single precision: a tolerance of two voxels of 0.36 mm is to include the second. */
+	for (size_t i = 0; i < n; i++)
+		within += list[i] <= tolerance_mm * (1 + 1e-6);
+	*dice = (double)within / (double)n;
+	*hd95 = n_edge[0] && n_edge[1] ? percentile95(list, n) : INFINITY;
+	for (int k = 0; k < 2; k++)
+		free(edge[k]);
+	free(cut);
+	free(distance2);
+	free(list);
+	return true;
+}

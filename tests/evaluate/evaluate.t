@@ -1,0 +1,2 @@
+# evaluate agrees with the rules restated in numpy, and refuses what it must.
+exec /usr/bin/python3 "$TESTS/evaluate/evaluate.py"
