@@ -18,6 +18,8 @@ score             normed          -r+labelsTs                           text
 encode            labels          -o+out.d+-p                            sink
 render            entropy         -i+imagesTs+-o+out.d+-p                sink
 evaluate          -               -l+labelsTs+predicted/checkpoint_17    text
+postprocess       -               determine+-l+labelsTs+predicted/checkpoint_17    text
+postprocess       -               apply+-p+predicted/checkpoint_17/postprocessing.pkl+-o+out.d+predicted/checkpoint_17    text
 frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text

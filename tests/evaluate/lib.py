@@ -56,7 +56,7 @@ def structures(labels):
     """{nnU-Net's key: values} of classes or regions, in order."""
     labels = {k: v for k, v in labels.items() if k != "ignore"}
     if any(isinstance(v, list) and len(v) > 1 for v in labels.values()):
-        return {str(tuple(v) if isinstance(v, list) else v): list(np.atleast_1d(v)) for v in labels.values() if np.any(np.atleast_1d(v))}
+        return {str(tuple(v) if isinstance(v, list) else v): [int(x) for x in np.atleast_1d(v)] for v in labels.values() if np.any(np.atleast_1d(v))}
     return {str(v): [v] for v in sorted({int(np.atleast_1d(v)[0]) for v in labels.values()} - {0})}
 
 
