@@ -118,9 +118,10 @@ bool outfile_open(struct outfile *f, const char *path)
 	char *folder = folder_of(path);
 
 	*f = (struct outfile){ .fd = -1, .path = xstrdup(path) };
-	f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	if (!access("/proc/self/fd", X_OK))             /* by which a nameless file gets its name; a bare chroot has none */
+		f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
 	free(folder);
-	if (f->fd < 0) {                                /* file systems without O_TMPFILE: a named one, removed by die() */
+	if (f->fd < 0) {                                /* nor do all file systems: a named one, removed by die() */
 		f->temp = temp_name(path);
 		f->fd = open(f->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
 		if (f->fd >= 0)
