@@ -29,7 +29,8 @@ static void show(const char *name)
 		n += snprintf(text + n, sizeof text - (size_t)n, "/%lld", (long long)total);
 	n += snprintf(text + n, sizeof text - (size_t)n, " cases, %.1f/s", rate);
 	if (left >= 0)
-		n += snprintf(text + n, sizeof text - (size_t)n, ", %lld:%02lld:%02lld left", (long long)left / 3600, (long long)left / 60 % 60, (long long)left % 60);
+		n += snprintf(text + n, sizeof text - (size_t)n, ", %lld:%02lld:%02lld left", (long long)left / 3600,
+		              (long long)left / 60 % 60, (long long)left % 60);
 	n += snprintf(text + n, sizeof text - (size_t)n, "  %.100s", name);
 	fprintf(stderr, "\r%-*s", columns, text);
 	columns = n;
