@@ -25,7 +25,7 @@ libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
 LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
-SCRIPTS := qualm uncertainty
+SCRIPTS := qualm uncertainty ensemble find-best
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
@@ -102,7 +102,7 @@ libexec := $(PREFIX)/libexec/qualm
 man     := $(PREFIX)/share/man
 install: all
 	install -d '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/qualm'
-	install -m 755 $(FILTERS:%=$(B)/bin/%) $(B)/bin/uncertainty '$(DESTDIR)$(libexec)'
+	install -m 755 $(FILTERS:%=$(B)/bin/%) $(patsubst %,$(B)/bin/%,$(filter-out qualm,$(SCRIPTS))) '$(DESTDIR)$(libexec)'
 	sed 's|@EXEC_PATH@|$(libexec)|; s|@MAN_PATH@|$(man)|' scripts/qualm > '$(DESTDIR)$(PREFIX)/bin/qualm'
 	chmod 755 '$(DESTDIR)$(PREFIX)/bin/qualm'
 	install -m 644 scripts/experiment.mk '$(DESTDIR)$(PREFIX)/share/qualm'
