@@ -3,6 +3,57 @@
 #include "common/die.h"
 #include "common/labelmap.h"
 
+enum { VALUES = 65536 };
+
+void box_join(struct box *a, const struct box *b)
+{
+	if (!b->hi[0])
+		return;
+	for (int d = 0; d < 3; d++)
+		a->lo[d] = !a->hi[0] || b->lo[d] < a->lo[d] ? b->lo[d] : a->lo[d];
+	for (int d = 0; d < 3; d++)
+		a->hi[d] = b->hi[d] > a->hi[d] ? b->hi[d] : a->hi[d];
+}
+
+size_t box_voxels(const struct box *b)
+{
+	return (size_t)((b->hi[0] - b->lo[0]) * (b->hi[1] - b->lo[1]) * (b->hi[2] - b->lo[2]));
+}
+
+size_t box_index(const struct labelmap *m, const struct box *b, size_t i)
+{
+	int64_t w = b->hi[2] - b->lo[2], h = b->hi[1] - b->lo[1], row = (int64_t)i / w;
+
+	return (size_t)(((b->lo[0] + row / h) * m->f.shape[1] + b->lo[1] + row % h) * m->f.shape[2] + b->lo[2] + (int64_t)i % w);
+}
+
+void box_mask(unsigned char *mask, const struct labelmap *m, const struct box *b, const unsigned char *has)
+{
+	size_t w = (size_t)(b->hi[2] - b->lo[2]), n = box_voxels(b);
+
+	for (size_t i = 0; i < n; i += w) {
+		const uint16_t *row = m->value + box_index(m, b, i);
+		for (size_t x = 0; x < w; x++)
+			mask[i + x] = has[row[x]];
+	}
+}
+
+static void find_boxes(struct labelmap *m)
+{
+	const int64_t *shape = m->f.shape, w = shape[2];
+	const uint16_t *row = m->value;
+
+	free(m->box);
+	m->box = xcalloc(VALUES, sizeof *m->box);
+	for (int64_t r = 0; r < shape[0] * shape[1]; r++, row += w)
+		for (int64_t x = 0, end; x < w; x = end) {
+			for (end = x + 1; end < w && row[end] == row[x];)
+				end++;
+			struct box run = { { r / shape[1], r % shape[1], x }, { r / shape[1] + 1, r % shape[1] + 1, end } };
+			box_join(&m->box[row[x]], &run);
+		}
+}
+
 static bool take_values(struct labelmap *m, const struct image *im, const char *path)
 {
 	if (im->channels != 1)
@@ -31,6 +82,8 @@ bool labelmap_read(struct labelmap *m, const char *path)
 	frame_put(&m->f, "geometry", im.geometry);
 	ok = take_values(m, &im, path);
 	image_free(&im);
+	if (ok)
+		find_boxes(m);
 	return ok;
 }
 
@@ -40,6 +93,7 @@ void labelmap_free(struct labelmap *m)
 {
 	frame_free(&m->f);
 	free(m->value);
+	free(m->box);
 	*m = (struct labelmap){0};
 }
 

@@ -3,11 +3,21 @@
 #define COMMON_LABELMAP_H
 #include "common/image.h"
 
+struct box { int64_t lo[3], hi[3]; };            /* half open, z, y, x; hi[0] is 0 when it is empty */
+
 struct labelmap {
 	struct frame f;          /* no layers: case, grid, spacing and geometry of the file */
 	size_t voxels;
 	uint16_t *value;         /* [z][y][x] */
+	struct box *box;         /* [65536], around each value; still around it when voxels are set to 0 later */
 };
+
+void box_join(struct box *a, const struct box *b);
+size_t box_voxels(const struct box *b);
+/* The place in m->value of voxel i of the box. */
+size_t box_index(const struct labelmap *m, const struct box *b, size_t i);
+/* mask: [box_voxels()], has[value] of each voxel of the box. */
+void box_mask(unsigned char *mask, const struct labelmap *m, const struct box *b, const unsigned char *has);
 
 /* fail()s XDATA (no label map: colours, values that are not whole numbers of 0 to 65535) or XIO.  A zeroed or earlier read
  * map is reused. */

@@ -95,23 +95,31 @@ void metrics_count(double (*out)[N_METRICS], const uint16_t *segmentation, const
 bool metrics_surface(double (*out)[N_METRICS], const struct labelmap *segmentation, const struct labelmap *reference,
                      const struct labels *l, double tolerance_mm)
 {
-	size_t n = reference->voxels;
-	unsigned char *has = xmalloc(VALUES, 1), *a = xmalloc(n, 1), *b = xmalloc(n, 1);
+	const struct labelmap *map[2] = { segmentation, reference };
+	unsigned char *has = xmalloc(VALUES, 1), *mask[2];
 	bool ok = true;
 
 	for (int s = 0; ok && s < labels_n_structures(l); s++) {
+		const struct label *r = labels_structure(l, s);
+		struct box box = {0};
+		for (int i = 0; i < 2 * r->n; i++)
+			box_join(&box, &map[i % 2]->box[r->value[i / 2]]);
+		const int64_t shape[3] = { box.hi[0] - box.lo[0], box.hi[1] - box.lo[1], box.hi[2] - box.lo[2] };
+		size_t n = box_voxels(&box);
 		structure_values(has, l, s);
-		for (size_t v = 0; v < n; v++) {
-			bool counts = reference->value[v] != l->ignore;
-			a[v] = counts && has[segmentation->value[v]];
-			b[v] = counts && has[reference->value[v]];
+		for (int k = 0; k < 2; k++) {
+			mask[k] = xmalloc(n + 1, 1);
+			box_mask(mask[k], map[k], &box, has);
 		}
-		ok = surface_compare(&out[s][M_HD95], &out[s][M_SURFACE_DICE], a, b, reference->f.shape, reference->f.spacing_mm,
-		                     tolerance_mm);
+		for (size_t i = 0; l->ignore >= 0 && i < n; i++)
+			if (reference->value[box_index(reference, &box, i)] == l->ignore)
+				mask[0][i] = mask[1][i] = 0;
+		ok = surface_compare(&out[s][M_HD95], &out[s][M_SURFACE_DICE], mask[0], mask[1], shape, reference->f.shape[0] == 1,
+		                     reference->f.spacing_mm, tolerance_mm);
+		free(mask[0]);
+		free(mask[1]);
 	}
 	free(has);
-	free(a);
-	free(b);
 	return ok;
 }
 

@@ -1,6 +1,5 @@
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
 #include "common/surface.h"
@@ -80,36 +79,6 @@ void surface_distance2(double *out, const unsigned char *mask, const int64_t sha
 	free(l.v);
 }
 
-/* The box around both masks; false if they are empty. */
-static bool common_box(int64_t lo[3], int64_t size[3], const unsigned char *a, const unsigned char *b, const int64_t shape[3])
-{
-	int64_t hi[3] = { 0, 0, 0 }, i = 0;
-
-	memcpy(lo, shape, 3 * sizeof *lo);
-	for (int64_t z = 0; z < shape[0]; z++)
-		for (int64_t y = 0; y < shape[1]; y++)
-			for (int64_t x = 0; x < shape[2]; x++, i++) {
-				const int64_t at[3] = { z, y, x };
-				if (!a[i] && !b[i])
-					continue;
-				for (int d = 0; d < 3; d++) {
-					lo[d] = at[d] < lo[d] ? at[d] : lo[d];
-					hi[d] = at[d] + 1 > hi[d] ? at[d] + 1 : hi[d];
-				}
-			}
-	for (int d = 0; d < 3; d++)
-		size[d] = hi[d] - lo[d];
-	return hi[0] > 0;
-}
-
-static void crop(unsigned char *out, const unsigned char *mask, const int64_t shape[3], const int64_t lo[3], const int64_t size[3])
-{
-	for (int64_t z = 0; z < size[0]; z++)
-		for (int64_t y = 0; y < size[1]; y++)
-			memcpy(out + (z * size[1] + y) * size[2],
-			       mask + ((lo[0] + z) * shape[1] + lo[1] + y) * shape[2] + lo[2], (size_t)size[2]);
-}
-
 static int ascending(const void *a, const void *b)
 {
 	double p = *(const double *)a, q = *(const double *)b;
@@ -126,31 +95,25 @@ static double percentile95(double *d, size_t n)
 	return i + 1 < n ? d[i] + (rank - (double)i) * (d[i + 1] - d[i]) : d[n - 1];
 }
 
-bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3],
+bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3], bool flat,
                      const double spacing_mm[3], double tolerance_mm)
 {
-	int64_t lo[3], size[3];
-	unsigned char *cut, *edge[2];
+	const size_t voxels = (size_t)(shape[0] * shape[1] * shape[2]);
+	unsigned char *edge[2];
 	double *distance2, *list;
-	size_t voxels, n_edge[2], n = 0, within = 0;
+	size_t n_edge[2], n = 0, within = 0;
 
-	*hd95 = *dice = NAN;
-	if (!common_box(lo, size, a, b, shape))
-		return true;
-	voxels = (size_t)(size[0] * size[1] * size[2]);
-	if (voxels > memory_limit / (2 * sizeof *list + 3))
+	if (voxels > memory_limit / (sizeof *distance2 + 4))
 		return fail(XDATA, "distances in a box of %lld x %lld x %lld voxels need more than %zu MiB (--memory raises it)",
-		            (long long)size[0], (long long)size[1], (long long)size[2], memory_limit >> 20);
-	cut = xmalloc(voxels, 1);
+		            (long long)shape[0], (long long)shape[1], (long long)shape[2], memory_limit >> 20);
 	for (int k = 0; k < 2; k++) {
-		edge[k] = xmalloc(voxels, 1);
-		crop(cut, k ? b : a, shape, lo, size);
-		n_edge[k] = (size_t)surface_boundary(edge[k], cut, size, shape[0] == 1);
+		edge[k] = xmalloc(voxels + 1, 1);
+		n_edge[k] = (size_t)surface_boundary(edge[k], k ? b : a, shape, flat);
 	}
-	distance2 = xmalloc(voxels, sizeof *distance2);
-	list = xmalloc(n_edge[0] + n_edge[1], sizeof *list);
+	distance2 = xmalloc(voxels + 1, sizeof *distance2);
+	list = xmalloc(n_edge[0] + n_edge[1] + 1, sizeof *list);
 	for (int k = 0; k < 2; k++) {
-		surface_distance2(distance2, edge[!k], size, spacing_mm);
+		surface_distance2(distance2, edge[!k], shape, spacing_mm);
 		for (size_t i = 0; i < voxels; i++)
 			if (edge[k][i])
 				list[n++] = sqrt(distance2[i]);
@@ -158,11 +121,10 @@ bool surface_compare(double *hd95, double *dice, const unsigned char *a, const u
 	/* Spacings in files are single precision: a tolerance of two voxels of 0.36 mm is to include the second. */
 	for (size_t i = 0; i < n; i++)
 		within += list[i] <= tolerance_mm * (1 + 1e-6);
-	*dice = (double)within / (double)n;
-	*hd95 = n_edge[0] && n_edge[1] ? percentile95(list, n) : INFINITY;
+	*dice = n ? (double)within / (double)n : NAN;
+	*hd95 = !n ? NAN : n_edge[0] && n_edge[1] ? percentile95(list, n) : INFINITY;
 	for (int k = 0; k < 2; k++)
 		free(edge[k]);
-	free(cut);
 	free(distance2);
 	free(list);
 	return true;

@@ -15,10 +15,11 @@ int64_t surface_boundary(unsigned char *out, const unsigned char *mask, const in
  * Axis by axis, the lower envelope of parabolas (Felzenszwalb and Huttenlocher, Theory of Computing 8, 2012). */
 void surface_distance2(double *out, const unsigned char *mask, const int64_t shape[3], const double spacing_mm[3]);
 
-/* a, b: [shape], nonzero inside.  D: the distances of each boundary voxel of a to the boundary of b and of b to a, in one list.
+/* a, b: [shape], nonzero inside; the grid may be cut to a box around both.  flat: the whole grid has one plane.
+ * D: the distances of each boundary voxel of a to the boundary of b and of b to a, in one list.
  * *hd95: the 95th percentile of D, linear between ranks (as medpy's hd95, which nnU-Net v1 reported).
  * *dice: the share of D that is at most tolerance_mm (Nikolov et al. 2018, boundary voxels in place of surface elements).
  * NaN when both masks are empty; infinity and 0 when one is.  fail()s XDATA when it needs more than memory_limit. */
-bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3],
+bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3], bool flat,
                      const double spacing_mm[3], double tolerance_mm);
 #endif

@@ -35,21 +35,25 @@ void rules_free(struct rules *r)
 
 int64_t rule_apply(struct labelmap *m, const struct rule *rule)
 {
-	unsigned char *has = xcalloc(VALUES, 1), *mask = xmalloc(m->voxels, 1);
+	unsigned char *has = xcalloc(VALUES, 1), *mask;
+	struct box box = {0};
 	struct components c;
 	int64_t largest, removed = 0;
 
-	for (int i = 0; i < rule->n; i++)
+	for (int i = 0; i < rule->n; i++) {
 		has[rule->value[i]] = 1;
-	for (size_t v = 0; v < m->voxels; v++)
-		mask[v] = has[m->value[v]];
-	components_find(&c, mask, m->f.shape);
+		box_join(&box, &m->box[rule->value[i]]);
+	}
+	const int64_t shape[3] = { box.hi[0] - box.lo[0], box.hi[1] - box.lo[1], box.hi[2] - box.lo[2] };
+	mask = xmalloc(box_voxels(&box) + 1, 1);
+	box_mask(mask, m, &box, has);
+	components_find(&c, mask, shape);
 	largest = components_largest(&c);
 	for (size_t i = 0; i < c.n_runs; i++) {
 		const struct run *run = &c.run[i];
 		if (c.size[run->component] == largest)
 			continue;
-		memset(m->value + run->first, 0, (size_t)run->n * sizeof *m->value);
+		memset(m->value + box_index(m, &box, (size_t)run->first), 0, (size_t)run->n * sizeof *m->value);
 		removed += run->n;
 	}
 	components_free(&c);

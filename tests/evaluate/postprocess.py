@@ -153,3 +153,22 @@ assert f"{MODULE}.{FUNCTION}" in run("decode", "--probs", "member", code=3)
 
 assert "operands" in run("postprocess", "ties", code=2)
 assert "-l" in run("postprocess", "determine", "ties", code=2)
+
+# Damage: every truncation is refused; a flipped bit is refused or changes what is removed, and nothing worse.
+import random  # noqa: E402
+import subprocess  # noqa: E402
+
+whole = pickle.dumps(([function, function], [{"labels_or_regions": [np.int64(1), np.int64(2)]}, {"labels_or_regions": 1}]), 4)
+random.seed(7)
+spoiled = [(whole[:n], {3}) for n in range(0, len(whole), 4)]
+for _ in range(120):
+    b = bytearray(whole)
+    b[random.randrange(len(b))] ^= 1 << random.randrange(8)
+    spoiled.append((bytes(b), {0, 3}))
+codes = set()
+for content, allowed in [(whole, {0})] + spoiled:
+    open("d.pkl", "wb").write(content)
+    p = subprocess.run(["postprocess", "apply", "--memory", "1M", "-p", "d.pkl", "-o", "damaged", "ties"], capture_output=True, text=True)
+    assert p.returncode in allowed and p.stderr.count("\n") == (p.returncode != 0), (content, p)
+    codes.add(p.returncode)
+assert codes == {0, 3}
