@@ -55,7 +55,7 @@ sets = {
 }
 seen = set()
 for name, labels in sets.items():
-    for trial in range(6):
+    for trial in range(7 if name == "plane" else 6):
         folder = f"{name}{trial}"
         os.makedirs(f"{folder}/ref")
         os.makedirs(f"{folder}/pred")
@@ -76,6 +76,10 @@ for name, labels in sets.items():
                 pred[ref == 0] = 0                     # components that are all right: nothing should be accepted lightly
             if name == "ignore":
                 pred[pred == 3] = 0
+            if trial == 6:         # the whole foreground's mean grows, but class 2 would lose the little it has
+                ref[:], pred[:] = 0, 0
+                ref[0, :4, :4] = pred[0, :4, :4] = pred[0, 10:13, 8:13] = 1
+                ref[0, :3, 9:12], pred[0, 1, 10] = 2, 2
             cases.append((pred, ref))
             write(f"{folder}/ref/c{i}.nii.gz", ref)
             write(f"{folder}/pred/c{i}.nii.gz", pred)
@@ -83,6 +87,7 @@ for name, labels in sets.items():
         foreground = [v for v in range(1, 4) if any(v in np.atleast_1d(x) for k, x in labels.items() if k != "ignore")]
         is_list = {k: k.startswith("(") for k in parts}
         done, preds, before, after = determine(cases, parts, labels.get("ignore"), foreground, is_list)
+        assert trial != 6 or done == [1], done
         seen.update((name, str(d)) for d in done)
         table = run("postprocess", "determine", "-l", f"{folder}/ref", f"{folder}/pred").splitlines()
         assert len(table) == 1 + 1 + (len(parts) if len(parts) > 1 else 0), table
