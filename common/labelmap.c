@@ -24,7 +24,8 @@ size_t box_index(const struct labelmap *m, const struct box *b, size_t i)
 {
 	int64_t w = b->hi[2] - b->lo[2], h = b->hi[1] - b->lo[1], row = (int64_t)i / w;
 
-	return (size_t)(((b->lo[0] + row / h) * m->f.shape[1] + b->lo[1] + row % h) * m->f.shape[2] + b->lo[2] + (int64_t)i % w);
+	row = (b->lo[0] + row / h) * m->f.shape[1] + b->lo[1] + row % h;
+	return (size_t)(row * m->f.shape[2] + b->lo[2] + (int64_t)i % w);
 }
 
 void box_mask(unsigned char *mask, const struct labelmap *m, const struct box *b, const unsigned char *has)
@@ -146,6 +147,6 @@ bool label_pair_read(struct labelmap *prediction, struct labelmap *reference, co
 	a = prediction->f.shape;
 	b = reference->f.shape;
 	return !memcmp(a, b, 3 * sizeof *a) ||
-	       fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), %s has %lld x %lld x %lld", p->prediction, (long long)a[2],
-	            (long long)a[1], (long long)a[0], p->reference, (long long)b[2], (long long)b[1], (long long)b[0]);
+	       fail(XDATA, "%s has %lld x %lld x %lld voxels (x, y, z), %s has %lld x %lld x %lld", p->prediction,
+	            (long long)a[2], (long long)a[1], (long long)a[0], p->reference, (long long)b[2], (long long)b[1], (long long)b[0]);
 }

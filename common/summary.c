@@ -30,7 +30,8 @@ static void fill(double m[N_METRICS], const struct counts *c, int64_t counted)
 }
 
 /* Classes exclude each other: one pass counts them all. */
-static void count_classes(double (*out)[N_METRICS], const uint16_t *seg, const uint16_t *ref, size_t voxels, const struct labels *l)
+static void count_classes(double (*out)[N_METRICS], const uint16_t *seg, const uint16_t *ref, size_t voxels,
+                          const struct labels *l)
 {
 	struct counts *c = xcalloc(VALUES, sizeof *c);
 	int64_t counted = 0;
@@ -114,8 +115,8 @@ bool metrics_surface(double (*out)[N_METRICS], const struct labelmap *segmentati
 		for (size_t i = 0; l->ignore >= 0 && i < n; i++)
 			if (reference->value[box_index(reference, &box, i)] == l->ignore)
 				mask[0][i] = mask[1][i] = 0;
-		ok = surface_compare(&out[s][M_HD95], &out[s][M_SURFACE_DICE], mask[0], mask[1], shape, reference->f.shape[0] == 1,
-		                     reference->f.spacing_mm, tolerance_mm);
+		ok = surface_compare(&out[s][M_HD95], &out[s][M_SURFACE_DICE], mask[0], mask[1], shape,
+		                     reference->f.shape[0] == 1, reference->f.spacing_mm, tolerance_mm);
 		free(mask[0]);
 		free(mask[1]);
 	}

@@ -95,8 +95,8 @@ static double percentile95(double *d, size_t n)
 	return i + 1 < n ? d[i] + (rank - (double)i) * (d[i + 1] - d[i]) : d[n - 1];
 }
 
-bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3], bool flat,
-                     const double spacing_mm[3], double tolerance_mm)
+bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3],
+                     bool flat, const double spacing_mm[3], double tolerance_mm)
 {
 	const size_t voxels = (size_t)(shape[0] * shape[1] * shape[2]);
 	unsigned char *edge[2];

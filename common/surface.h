@@ -20,6 +20,6 @@ void surface_distance2(double *out, const unsigned char *mask, const int64_t sha
  * *hd95: the 95th percentile of D, linear between ranks (as medpy's hd95, which nnU-Net v1 reported).
  * *dice: the share of D that is at most tolerance_mm (Nikolov et al. 2018, boundary voxels in place of surface elements).
  * NaN when both masks are empty; infinity and 0 when one is.  fail()s XDATA when it needs more than memory_limit. */
-bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3], bool flat,
-                     const double spacing_mm[3], double tolerance_mm);
+bool surface_compare(double *hd95, double *dice, const unsigned char *a, const unsigned char *b, const int64_t shape[3],
+                     bool flat, const double spacing_mm[3], double tolerance_mm);
 #endif

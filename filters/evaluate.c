@@ -16,9 +16,11 @@ static bool surface, chill;
 
 static const struct opt opts[] = {
 	OPT_STRING('l', "labels", &references, "LABELS", "folder of reference label maps"),
-	OPT_STRING(0, "dataset", &dataset_json, "FILE", "dataset.json with labels, regions and ignore label (PREDICTIONS/dataset.json)"),
+	OPT_STRING(0, "dataset", &dataset_json, "FILE",
+		"dataset.json with labels, regions and ignore label (PREDICTIONS/dataset.json)"),
 	OPT_STRING('o', "output", &output, "FILE", "the summary (PREDICTIONS/summary.json)"),
-	{ OPT_T_DOUBLE, 's', "surface", &tolerance_mm, "MM", "also HD95, and surface Dice at this tolerance", 0, 1e6, NULL, &surface },
+	{ OPT_T_DOUBLE, 's', "surface", &tolerance_mm, "MM",
+	  "also HD95, and surface Dice at this tolerance", 0, 1e6, NULL, &surface },
 	OPT_FLAG(0, "chill", &chill, "evaluate what is there; by default every reference needs a prediction"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,

@@ -21,7 +21,10 @@ struct job {
 /* Mean Dice of each structure, over the cases that have it. */
 struct dice { double *sum; int *n; };
 
-static struct dice dice_new(int n) { return (struct dice){ xcalloc((size_t)n, sizeof(double)), xcalloc((size_t)n, sizeof(int)) }; }
+static struct dice dice_new(int n)
+{
+	return (struct dice){ xcalloc((size_t)n, sizeof(double)), xcalloc((size_t)n, sizeof(int)) };
+}
 
 static void dice_free(struct dice *d)
 {

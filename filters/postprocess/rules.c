@@ -118,7 +118,8 @@ static bool from_pickle(struct rules *r, struct values *l, const struct pickle_v
 		l->n = 0;
 		if (!take_pickle(l, v, 0))
 			return false;
-		rules_add(r, v->kind == PICKLE_LIST ? RULE_LIST : v->kind == PICKLE_TUPLE ? RULE_TUPLE : RULE_VALUE, l->value, l->n);
+		rules_add(r, v->kind == PICKLE_LIST ? RULE_LIST : v->kind == PICKLE_TUPLE ? RULE_TUPLE : RULE_VALUE, l->value,
+		          l->n);
 	}
 	return true;
 }
