@@ -71,7 +71,7 @@ $(B)/obj/%.o: %.c $(B)/flags
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(filter-out -Og -O1,-O3) -ffp-contract=fast $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) -ffp-contract=fast $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa,$(i))))
 
