@@ -99,6 +99,26 @@ static struct grids in_place(const struct grids *g)
 	return same;
 }
 
+/* logits [n_outputs][shape]: the mean of all members', in their order (contract 5.6); with parity every sum and the quotient
+ * are rounded to half precision. */
+static bool mean_logits(float *logits, const struct ensemble *e, const float *image, const int64_t shape[3],
+                        const struct predict_options *o)
+{
+	size_t n = (size_t)e->network.n_outputs * (size_t)(shape[0] * shape[1] * shape[2]);
+	float *next = e->n > 1 ? xaligned(n, sizeof *next) : NULL;
+	bool ok = member_logits(logits, e, 0, image, shape, o->step);
+
+	for (int m = 1; m < e->n && ok; m++) {
+		ok = member_logits(next, e, m, image, shape, o->step);
+		for (size_t i = 0; i < n && ok; i++)
+			logits[i] = o->parity ? half_round(logits[i] + next[i]) : logits[i] + next[i];
+	}
+	for (size_t i = 0; i < n && e->n > 1 && ok; i++)
+		logits[i] = o->parity ? half_round(logits[i] / (float)e->n) : logits[i] / (float)e->n;
+	free(next);
+	return ok;
+}
+
 static struct layer *add_layer(struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
 	struct layer *l = frame_add(f, o->logits ? "logits" : "probs", DT_F4, e->network.n_outputs);
@@ -113,7 +133,7 @@ static bool fill_layer(struct frame *f, struct layer *l, const struct ensemble *
 {
 	float *p;
 
-	if (!member_logits(logits, e, member, image, g->network, o->step))
+	if (!(o->average ? mean_logits(logits, e, image, g->network, o) : member_logits(logits, e, member, image, g->network, o->step)))
 		return false;
 	struct grids same = in_place(g);
 	if (!restore(&p, logits, e->network.n_outputs, o->network_grid ? &same : g, &e->plan, &e->dataset.labels, o->parity, o->logits))
@@ -121,14 +141,15 @@ static bool fill_layer(struct frame *f, struct layer *l, const struct ensemble *
 	free(l->data);
 	l->data = p;
 	l->capacity = (size_t)l->channels * frame_grid_voxels(f) * sizeof *p;
-	layer_put_member(f, l, &e->member[member]);
+	if (!o->average)
+		layer_put_member(f, l, &e->member[member]);
 	return true;
 }
 
 /* Logits of one member, and the output of all members that are written together. */
-static bool fits(const struct ensemble *e, const int64_t network[3], const int64_t shape[3])
+static bool fits(const struct ensemble *e, const int64_t network[3], const int64_t shape[3], int members)
 {
-	int together = shape[0] == 1 ? e->n : 1;
+	int together = shape[0] == 1 ? members : 1;
 	size_t logits, output, one;
 
 	if (!size_of_block(&logits, DT_F4, e->network.n_outputs, network[0], network[1], network[2]) || logits > memory_limit)
@@ -147,23 +168,24 @@ bool predict_case(struct sink *out, struct source *in, struct frame *f, const st
 	struct grids g;
 	struct layer *image = frame_layer(f, "image"), *l = NULL;
 	const int64_t *shape = o->network_grid ? g.network : g.original;
+	int members = o->average ? 1 : e->n;
 	bool one_frame, ok = true;
 	float *logits;
 
-	if (!check_frame(&g, f, e) || !fits(e, g.network, shape) || !source_volume(in, f))
+	if (!check_frame(&g, f, e) || !fits(e, g.network, shape, members) || !source_volume(in, f))
 		return false;
 	one_frame = shape[0] == 1;
 	logits = xaligned((size_t)e->network.n_outputs * frame_grid_voxels(f), sizeof *logits);
 	labels_to_frame(f, &e->dataset.labels);
 	for (int i = 0; i < f->n_layers; i++)                   /* what came is on the network's grid */
 		f->layer[i]->dropped |= !o->network_grid || f->layer[i] == image;
-	for (int m = 0; m < e->n && ok; m++) {
+	for (int m = 0; m < members && ok; m++) {
 		if (one_frame || m == 0)
 			l = add_layer(f, e, o);
 		if (m == 0)
 			frame_grid(f, shape, o->network_grid ? f->spacing_mm : g.spacing_mm, 0);
 		ok = fill_layer(f, l, e, m, logits, image->data, &g, o);
-		if (ok && (!one_frame || m == e->n - 1))
+		if (ok && (!one_frame || m == members - 1))
 			sink_volume(out, f);
 	}
 	free(logits);

@@ -6,11 +6,12 @@
 struct predict_options {
 	double step;             /* of the sliding window, as a share of the patch */
 	bool parity;
+	bool average;            /* the members are folds of one network: write the mean of their logits */
 	bool logits;             /* write logits instead of probabilities */
 	bool network_grid;       /* write on the network's grid instead of the image's */
 };
 
-/* Reads the case whose header is in f from `in` and writes its members to out: as layers of one frame where the grid has
+/* Reads the case whose header is in f from `in` and writes its members, or their average, to out: as layers of one frame where the grid has
  * one plane, else as consecutive frames.  False after fail(); then it may be that some members have been written. */
 bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e,
                   const struct predict_options *o);

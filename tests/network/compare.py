@@ -57,7 +57,7 @@ def main(stream, folder, share_labels, share_probs=0.0):
     for head, layers in frames(open(stream, "rb")):
         for l, p in layers:
             assert l["kind"] == "probs" and np.isfinite(p).all(), (head["case"], l)
-            base = os.path.join(folder, l["member"]["name"], head["case"])
+            base = os.path.join(folder, l.get("member", {"name": ""})["name"], head["case"])    # an average has no member
             if not os.path.isdir(os.path.dirname(base)):
                 base = os.path.join(folder, head["case"])
             if os.path.exists(base + ".npz"):
