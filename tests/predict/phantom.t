@@ -9,7 +9,7 @@ cp "$phantom/model/fold_0/checkpoint_38.pth" "$model/fold_1/checkpoint_best.pth"
 export nnUNet_results=results
 
 # names FOLDER: what lies in it, first what is no result of a case
-names() { { ls -A "$1" | grep json; ls -A "$1" | grep -v json; } | tr '\n' ' '; }
+names() { (cd "$1" && find . -name '*.json' | sort && find . -type f ! -name '*.json' | sort) | sed 's|^\./||' | tr '\n' ' '; }
 beside='dataset.json plans.json predict_from_raw_data_args.json '
 labels='phantom_000.png phantom_001.png phantom_002.png phantom_003.png phantom_004.png '
 
@@ -65,7 +65,7 @@ predict -m "$model" -i images -o none -f 0 1 -num_parts 9 -part_id 7       # a p
 # Going on: what is whole is not touched, what is damaged, empty or missing is made again.
 touch -d 2001-01-01 parts/*
 rm parts/phantom_000.png
-head -c 60 parts/phantom_001.png > cut && mv cut parts/phantom_001.png
+head -c 60 parts/phantom_001.png > short && mv short parts/phantom_001.png
 : > parts/phantom_002.png
 predict -m "$model" -i images -o parts -f 0 1 --continue_prediction 2> err
 [ ! -s err ]
@@ -79,7 +79,7 @@ predict -m "$model" -i images -o parts -f 0 1                           # withou
 # With probabilities, these have to be whole as well, with the .pkl beside them.
 touch -d 2001-01-01 both/*
 rm both/phantom_000.npz both/phantom_001.pkl
-head -c 9000 both/phantom_003.npz > cut && mv cut both/phantom_003.npz
+head -c 9000 both/phantom_003.npz > short && mv short both/phantom_003.npz
 predict -m "$model" -i images -o both -f 0 1 --continue_prediction --save_probabilities
 for file in wanted/*; do cmp "$file" "both/${file##*/}"; done
 [ "$(cd both && find . -name '*.npz' -newermt 2002-01-01 | sort | tr '\n' ' ')" = './phantom_000.npz ./phantom_001.npz ./phantom_003.npz ' ]
