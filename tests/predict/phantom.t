@@ -25,7 +25,7 @@ cmp "$model/dataset.json" both/dataset.json
 [ "$(ls -A both | wc -l)" -eq $((15 + 3)) ] || { names both; exit 1; }
 
 # Other spellings of the same; a trailing slash; options that nnU-Net has and that change nothing here.
-for spelling in '-d Phantom -c 2d' '-d Dataset506_Phantom -c 2d' "-m $model" "-m $model/ -npp 1 -nps 1 -device cpu --disable_progress_bar"; do
+for spelling in '-d Phantom -c 2d' '-d Dataset506_Phantom -c 2d' "-m $model" "-m $model/ -npp 1 -nps 1 --not_on_device -device cpu --disable_progress_bar"; do
 	# shellcheck disable=SC2086 # words
 	predict $spelling -f 0 1 -i images/ -o out
 	[ "$(names out)" = "$beside$labels" ] || { names out; exit 1; }
