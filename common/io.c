@@ -118,10 +118,10 @@ bool outfile_open(struct outfile *f, const char *path)
 	char *folder = folder_of(path);
 
 	*f = (struct outfile){ .fd = -1, .path = xstrdup(path) };
-	if (!access("/proc/self/fd", X_OK))             /* by which a nameless file gets its name; a bare chroot has none */
+	if (!access("/proc/self/fd", X_OK) || !geteuid())      /* either can give a nameless file its name */
 		f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
 	free(folder);
-	if (f->fd < 0) {                                /* nor do all file systems: a named one, removed by die() */
+	if (f->fd < 0) {                                /* or the file system has none: a named one, removed by die() */
 		f->temp = temp_name(path);
 		f->fd = open(f->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
 		if (f->fd >= 0)
@@ -148,7 +148,8 @@ bool outfile_commit(struct outfile *f)
 		snprintf(proc, sizeof proc, "/proc/self/fd/%d", f->fd);
 		f->temp = temp_name(f->path);
 		die_cleanup(f->temp);
-		if (linkat(AT_FDCWD, proc, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW))
+		if (linkat(AT_FDCWD, proc, AT_FDCWD, f->temp, AT_SYMLINK_FOLLOW) &&
+		    linkat(f->fd, "", AT_FDCWD, f->temp, AT_EMPTY_PATH))        /* without /proc, as in a bare chroot: root only */
 			ok = fail_sys("cannot name %s", f->path);
 	}
 	if (ok && rename(f->temp, f->path))
