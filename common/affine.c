@@ -1,7 +1,9 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/nifti.h"
 #include "common/properties.h"
+#include "common/volume.h"
 
 static void of_quaternion(double a[3][4], const struct nifti_2_header *h)         /* nifti1.h, "METHOD 2" */
 {
@@ -77,6 +79,16 @@ int image_affine(double a[3][4], const struct frame *f, bool itk)
 		return h.dim[0] == 2 ? 2 : 3;
 	}
 	memset(a, 0, sizeof(double[3][4]));
+	struct volume v;
+	bool known = volume_source(&v, f);
+	free(v.file);
+	for (int i = 0; known && i < 3; i++) {          /* LPS to RAS */
+		for (int j = 0; j < 3; j++)
+			a[i][j] = v.direction[i][j] * v.spacing[j] * (i < 2 ? -1 : 1);
+		a[i][3] = v.origin[i] * (i < 2 ? -1 : 1);
+	}
+	if (known)
+		return v.dims == 2 ? 2 : 3;
 	a[0][0] = -f->spacing_mm[2];                    /* ITK's identity, in RAS */
 	a[1][1] = -f->spacing_mm[1];
 	a[2][2] = f->spacing_mm[0];

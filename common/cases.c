@@ -103,7 +103,7 @@ static bool add_folder(struct items *l, const char *folder, bool labels)
 	}
 	closedir(d);
 	if (l->n == first)
-		return fail(XDATA, "folder %s holds no images (.png, .nii, .nii.gz)", folder);
+		return fail(XDATA, "folder %s holds no images (.nii.gz, .png and others, see decode(1))", folder);
 	qsort(l->item + first, (size_t)(l->n - first), sizeof *l->item, by_name);
 	for (int i = first; i < l->n; i++)
 		l->item[i].rank = i;
@@ -193,6 +193,6 @@ char *label_file(const char *folder, const char *name)
 			return path;
 		free(path);
 	}
-	fail(XDATA, "%s: folder %s holds no label file of this case (.nii.gz, .nii or .png)", name, folder);
+	fail(XDATA, "%s: folder %s holds no label file of this case (.nii.gz, .png or another ending)", name, folder);
 	return NULL;
 }

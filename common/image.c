@@ -8,8 +8,9 @@
 #include "common/image.h"
 #include "common/io.h"
 #include "common/opt.h"
+#include "common/volume.h"
 
-const char *const image_endings[] = { ".nii.gz", ".nii", ".png", NULL };
+const char *const image_endings[] = { ".nii.gz", ".nrrd", ".nhdr", ".nii", ".mha", ".mhd", ".png", NULL };
 
 const char *image_ending(const char *path)
 {
@@ -59,7 +60,9 @@ bool image_read(struct image *im, msgpack_zone *zone, const char *path)
 	if (!memcmp(first, "\x1f\x8b", 2) || !memcmp(first, "\x5c\x01\0", 4) || !memcmp(first, "\0\0\x01\x5c", 4) ||
 	    !memcmp(first, "\x1c\x02\0", 4) || !memcmp(first, "\0\0\x02\x1c", 4))
 		return nifti_read(im, zone, path);
-	return fail(XDATA, "%s: neither a PNG nor a NIfTI file (by its first bytes)", path);
+	if (!memcmp(first, "NRRD", 4) || !memcmp(first, "ObjectTy", 8) || !memcmp(first, "NDims", 5) || !memcmp(first, "Comment", 7))
+		return volume_read(im, zone, path);
+	return fail(XDATA, "%s: its first bytes are those of no format that is read (NIfTI, NRRD, MetaImage, PNG)", path);
 }
 
 void image_free(struct image *im)
@@ -73,6 +76,16 @@ static bool is_png(const char *path)
 	const char *ending = image_ending(path);
 
 	return ending && !strcmp(ending, ".png");
+}
+
+/* In a format that holds any type, by the path's ending; NIfTI if it has none. */
+static bool write_volume(const char *path, const struct frame *f, const void *voxels, enum dtype type)
+{
+	const char *ending = image_ending(path);
+
+	if (ending && (ending[1] == 'm' || !strcmp(ending, ".nrrd") || !strcmp(ending, ".nhdr")))
+		return volume_write(path, f, voxels, type);
+	return nifti_write(path, f, voxels, type);
 }
 
 bool image_write_label(const char *path, const struct frame *f, const uint16_t *label)
@@ -97,7 +110,7 @@ bool image_write_label(const char *path, const struct frame *f, const uint16_t *
 	if (is_png(path))
 		ok = png_write(path, voxels, f->shape[2], f->shape[1], 1, narrow ? 8 : 16);
 	else
-		ok = nifti_write(path, f, voxels, narrow ? DT_U1 : DT_U2);
+		ok = write_volume(path, f, voxels, narrow ? DT_U1 : DT_U2);
 	free(narrow);
 	return ok;
 }
@@ -107,5 +120,5 @@ bool image_write_map(const char *path, const struct frame *f, const float *map)
 	if (is_png(path))
 		return fail(XUSAGE, "%s: PNG holds no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)",
 			path);
-	return nifti_write(path, f, map, DT_F4);
+	return write_volume(path, f, map, DT_F4);
 }

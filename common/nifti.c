@@ -368,7 +368,9 @@ bool nifti_source_header(struct nifti_2_header *h, size_t *n, const struct frame
 static void new_header(struct nifti_2_header *h, size_t *n, const struct frame *f)
 {
 	struct nifti_2_header s;
-	bool picture = image_is_picture(f), flat = picture;
+	double a[3][4];
+	int axes = image_affine(a, f, true);
+	bool picture = axes == 0, flat = axes != 3;
 
 	*h = (struct nifti_2_header){ .sizeof_hdr = 540, .magic = "n+2\0\r\n\032\n", .vox_offset = 544, .scl_slope = 1 };
 	if (nifti_source_header(&s, n, f)) {
@@ -381,8 +383,14 @@ static void new_header(struct nifti_2_header *h, size_t *n, const struct frame *
 		*n = f->shape[0] > 32767 || f->shape[1] > 32767 || f->shape[2] > 32767 ? 540 : 348;
 		h->pixdim[0] = 1;
 		for (int i = 0; i < 7; i++)
-			h->pixdim[i + 1] = i < (picture ? 2 : 3) ? f->spacing_mm[2 - i] : 1;
+			h->pixdim[i + 1] = i < (flat ? 2 : 3) ? f->spacing_mm[2 - i] : 1;
 		h->xyzt_units = NIFTI_UNITS_MM;
+		if (!picture && mpk_get(mpk_get_map(&f->header, "geometry"), "header")) {
+			h->sform_code = NIFTI_XFORM_SCANNER_ANAT;
+			memcpy(h->srow_x, a[0], sizeof a[0]);
+			memcpy(h->srow_y, a[1], sizeof a[1]);
+			memcpy(h->srow_z, a[2], sizeof a[2]);
+		}
 	}
 	h->dim[0] = flat && f->shape[0] == 1 ? 2 : 3;
 	for (int i = 0; i < 7; i++)

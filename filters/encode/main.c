@@ -1,4 +1,4 @@
-/* encode: write layers into PNG, NIfTI and npz files. */
+/* encode: write layers into image files and npz archives. */
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
@@ -15,7 +15,7 @@ static bool pass;
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", &folder, "FOLDER", "where the files go; it is made if it is missing"),
 	OPT_STRING('L', "layers", &kinds, "KINDS", "kinds of layers to write, separated by commas"),
-	OPT_CHOICE('t', "type", &type, "TYPE", "source|png|nii|nii.gz|npz", "format of labels, maps and images"),
+	OPT_CHOICE('t', "type", &type, "TYPE", "source|png|nii|nii.gz|nrrd|mha|mhd|npz", "format of labels, maps and images"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on"),
 	OPT_KEEP_GOING,
 	OPT_END
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 	struct sink *out;
 	bool failed = false;
 
-	opt_parse(&argc, &argv, opts, "", "write layers into PNG, NIfTI and npz files");
+	opt_parse(&argc, &argv, opts, "", "write layers into image files and npz archives");
 	if (!folder)
 		opt_usage("-o FOLDER is missing");
 	in = source_open(NULL);

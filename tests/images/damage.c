@@ -1,106 +1,7 @@
-/* Every truncation and 2,000 seeded byte flips each of a PNG, a .nii and a .nii.gz: image_read succeeds or fails with a
- * sentence, within the memory limit, and (built with sanitizers) without a report. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
-#include <zlib.h>
-#include "common/die.h"
-#include "common/image.h"
-#include "common/io.h"
-#include "common/opt.h"
+/* Damaged PNG and NIfTI files. */
+#include "tests/images/damage.h"
 
-enum { FLIPS = 2000, X = 19, Y = 13, Z = 3 };
-
-static uint64_t state;
-static uint32_t draw(void)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33);
-}
-
-static void put(const char *path, const char *data, size_t n)
-{
-	FILE *f = fopen(path, "wb");
-
-	if (!f || fwrite(data, 1, n, f) != n || fclose(f))
-		die_sys("cannot write %s", path);
-}
-
-/* 1: read, 0: refused properly. */
-static int try(const char *path)
-{
-	struct image im;
-	msgpack_zone *zone = msgpack_zone_new(1024);
-	bool ok = image_read(&im, zone, path);
-	size_t bytes;
-
-	if (ok) {
-		if (!size_of_block(&bytes, DT_F4, im.channels, im.shape[0], im.shape[1], im.shape[2]) || bytes > memory_limit)
-			die(XNO, "%s: read beyond the limit", path);
-		for (int i = 0; i < 3; i++)
-			if (im.shape[i] < 1 || !(im.spacing_mm[i] > 0) || !isfinite(im.spacing_mm[i]))
-				die(XNO, "%s: a grid that no frame may have", path);
-		for (size_t i = 0; i < bytes / 4; i++)                 /* touches all that is promised */
-			state += im.data[i] > 0;
-		image_free(&im);
-	} else if (failed_code() != XDATA || strncmp(failed_text(), path, strlen(path)) || im.data) {
-		die(XNO, "%s: refused with code %d: %s", path, failed_code(), failed_text());
-	}
-	msgpack_zone_free(zone);
-	return ok;
-}
-
-/* Makes the checksums of a PNG's chunks right again, so that damage gets past them. */
-static void mend(unsigned char *p, size_t n)
-{
-	for (size_t at = 8, length; at + 12 <= n; at += length + 12) {
-		length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
-		if (length > n - at - 12)
-			return;
-		uLong crc = crc32(0, p + at + 4, (uInt)length + 4);
-		for (int i = 0; i < 4; i++)
-			p[at + 8 + length + (size_t)i] = (unsigned char)(crc >> (24 - 8 * i));
-	}
-}
-
-/* mended: repair a PNG's checksums after every flip. */
-static void damage(const char *path, bool mended)
-{
-	char *data, *copy, *name = xasprintf("damaged-%s", path);
-	size_t n;
-	int read = 0;
-
-	if (!io_slurp(path, 1 << 20, &data, &n))
-		die_failed();
-	if (!try(path))
-		die(XNO, "%s: the intact file is refused: %s", path, failed_text());
-	for (size_t i = 0; i < n && !mended; i++) {
-		put(name, data, i);
-		read += try(name);
-	}
-	if (read)
-		die(XNO, "%s: %d truncated files were read", path, read);
-	copy = xmalloc(n, 1);
-	state = 7;
-	read = 0;
-	for (int i = 0; i < FLIPS; i++) {
-		/* half of them in the first 400 bytes, where the header is */
-		size_t at = draw() % (i % 2 && n > 400 ? 400 : n);
-		memcpy(copy, data, n);
-		copy[at] ^= (char)(1 << draw() % 8);
-		if (mended)
-			mend((unsigned char *)copy, n);
-		put(name, copy, n);
-		read += try(name);
-	}
-	printf("note: %s: %zu truncations, %d flips%s, %d of them readable\n", path, mended ? 0 : n, FLIPS, mended ? " with right checksums" : "", read);
-	free(copy);
-	free(data);
-	free(name);
-}
+enum { X = 19, Y = 13, Z = 3 };
 
 int main(void)
 {
@@ -109,16 +10,8 @@ int main(void)
 	struct frame f = {0};
 	int64_t shape[3] = { Z, Y, X };
 	double spacing[3] = { 8, 1.25, 1.5 };
-	struct rlimit room = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
 
-	prog = "damage";
-	memory_limit = 1 << 24;
-#ifndef __SANITIZE_ADDRESS__                            /* whose shadow needs more */
-	setrlimit(RLIMIT_AS, &room);
-#else
-	(void)room;
-#endif
-	state = 1;
+	limit_memory();
 	for (size_t i = 0; i < sizeof pixels; i++)
 		pixels[i] = (unsigned char)draw();
 	for (size_t i = 0; i < Z * Y * X; i++)
@@ -128,11 +21,11 @@ int main(void)
 	if (!png_write("rgb.png", pixels, X, Y, 3, 8) || !png_write("grey16.png", pixels, X, Y, 1, 16) ||
 	    !image_write_map("plain.nii", &f, map) || !image_write_map("packed.nii.gz", &f, map))
 		die_failed();
-	damage("rgb.png", false);
-	damage("rgb.png", true);
-	damage("grey16.png", true);
-	damage("plain.nii", false);
-	damage("packed.nii.gz", false);
+	damage("rgb.png", false, 0);
+	damage("rgb.png", true, 0);
+	damage("grey16.png", true, 0);
+	damage("plain.nii", false, 0);
+	damage("packed.nii.gz", false, 0);
 	frame_free(&f);
 	return 0;
 }

@@ -41,7 +41,7 @@ for b, words in ((nifti(a, dims=[5, 4, 5, 1, 1, 3]), "5D"), (nifti(a, code=128),
                  (nifti(a, code=1536), "type 1536"), (nifti(a, dims=[3, 4, 5, -3]), "axis 3"), (nifti(a, dims=[9, 4, 5, 3]), "9 dimensions"),
                  (nifti(a)[:-1], "truncated"), (nifti(a)[:344] + b"ni1\0" + nifti(a)[348:], ".img"), (nifti(a)[:344] + bytes(4) + nifti(a)[348:], "magic"),
                  (nifti(a, dims=[3, 32000, 32000, 32000]), "--memory"), (nifti(a, dims=[3, 3000, 3000, 30]), "truncated"), (nifti(a, offset=1 << 30)[:400], "truncated"),
-                 (b"", "empty"), (b"something else", "neither"), (gzip.compress(b"something else" * 99), "348"), (gzip.compress(nifti(a))[:-3], "truncated")):
+                 (b"", "empty"), (b"something else", "no format"), (gzip.compress(b"something else" * 99), "348"), (gzip.compress(nifti(a))[:-3], "truncated")):
     text = run("decode", put("bad.nii", b), code=3)
     assert "bad.nii" in text and words in text, (words, text)
 
