@@ -63,7 +63,9 @@ void nifti_header_affine(double a[3][4], const struct nifti_2_header *h, bool it
 
 bool image_is_picture(const struct frame *f)
 {
-	return !strcmp(mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", ""), "png");
+	const char *format = mpk_get_str(mpk_get_map(&f->header, "geometry"), "format", "");
+
+	return !strcmp(format, "png") || !strcmp(format, "bmp") || !strcmp(format, "tiff-picture");
 }
 
 int image_affine(double a[3][4], const struct frame *f, bool itk)

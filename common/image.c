@@ -10,7 +10,9 @@
 #include "common/opt.h"
 #include "common/volume.h"
 
-const char *const image_endings[] = { ".nii.gz", ".nrrd", ".nhdr", ".nii", ".mha", ".mhd", ".png", NULL };
+const char *const image_endings[] = {
+	".nii.gz", ".nrrd", ".nhdr", ".tiff", ".nii", ".mha", ".mhd", ".png", ".bmp", ".tif", NULL
+};
 
 const char *image_ending(const char *path)
 {
@@ -62,7 +64,11 @@ bool image_read(struct image *im, msgpack_zone *zone, const char *path)
 		return nifti_read(im, zone, path);
 	if (!memcmp(first, "NRRD", 4) || !memcmp(first, "ObjectTy", 8) || !memcmp(first, "NDims", 5) || !memcmp(first, "Comment", 7))
 		return volume_read(im, zone, path);
-	return fail(XDATA, "%s: its first bytes are those of no format that is read (NIfTI, NRRD, MetaImage, PNG)", path);
+	if (!memcmp(first, "II*\0", 4) || !memcmp(first, "MM\0*", 4) || !memcmp(first, "II+\0", 4) || !memcmp(first, "MM\0+", 4))
+		return tiff_read(im, zone, path);
+	if (!memcmp(first, "BM", 2))
+		return bmp_read(im, zone, path);
+	return fail(XDATA, "%s: its first bytes are those of no format that is read (NIfTI, NRRD, MetaImage, TIFF, PNG, BMP)", path);
 }
 
 void image_free(struct image *im)
@@ -71,12 +77,7 @@ void image_free(struct image *im)
 	*im = (struct image){0};
 }
 
-static bool is_png(const char *path)
-{
-	const char *ending = image_ending(path);
-
-	return ending && !strcmp(ending, ".png");
-}
+bool ending_is_picture(const char *ending) { return ending && (!strcmp(ending, ".png") || !strcmp(ending, ".bmp")); }
 
 /* In a format that holds any type, by the path's ending; NIfTI if it has none. */
 static bool write_volume(const char *path, const struct frame *f, const void *voxels, enum dtype type)
@@ -85,40 +86,48 @@ static bool write_volume(const char *path, const struct frame *f, const void *vo
 
 	if (ending && (ending[1] == 'm' || !strcmp(ending, ".nrrd") || !strcmp(ending, ".nhdr")))
 		return volume_write(path, f, voxels, type);
+	if (ending && ending[1] == 't')
+		return tiff_write(path, f, voxels, type);
 	return nifti_write(path, f, voxels, type);
+}
+
+/* pixels of one plane: u1, or u2 where wide. */
+static bool write_picture(const char *path, const struct frame *f, const void *pixels, bool wide)
+{
+	if (!strcmp(image_ending(path), ".png"))
+		return png_write(path, pixels, f->shape[2], f->shape[1], 1, wide ? 16 : 8);
+	return wide ? fail(XDATA, "%s: BMP holds no values over 255; write PNG (-t png)", path)
+	            : bmp_write(path, pixels, f->shape[2], f->shape[1]);
 }
 
 bool image_write_label(const char *path, const struct frame *f, const uint16_t *label)
 {
 	size_t n = frame_grid_voxels(f);
 	const void *voxels = label;
+	const char *ending = image_ending(path);
+	bool picture = ending_is_picture(ending), ok;
 	unsigned char *narrow = NULL;
-	uint16_t max = 0;
-	bool ok;
+	uint16_t max = 0, least_wide = ending && !strcmp(ending, ".bmp") ? 256 : 255;
 
-	if (is_png(path) && f->shape[0] != 1)
-		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a PNG picture; write NIfTI (-t nii.gz)", path,
+	if (picture && f->shape[0] != 1)
+		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a picture; write NIfTI (-t nii.gz)", path,
 			(long long)f->shape[0]);
 	for (size_t i = 0; i < n; i++)
 		max = label[i] > max ? label[i] : max;
-	if (max < 255) {
+	if (max < least_wide) {
 		narrow = xmalloc(n, 1);
 		for (size_t i = 0; i < n; i++)
 			narrow[i] = (unsigned char)label[i];
 		voxels = narrow;
 	}
-	if (is_png(path))
-		ok = png_write(path, voxels, f->shape[2], f->shape[1], 1, narrow ? 8 : 16);
-	else
-		ok = write_volume(path, f, voxels, narrow ? DT_U1 : DT_U2);
+	ok = picture ? write_picture(path, f, voxels, !narrow) : write_volume(path, f, voxels, narrow ? DT_U1 : DT_U2);
 	free(narrow);
 	return ok;
 }
 
 bool image_write_map(const char *path, const struct frame *f, const float *map)
 {
-	if (is_png(path))
-		return fail(XUSAGE, "%s: PNG holds no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)",
-			path);
+	if (ending_is_picture(image_ending(path)))
+		return fail(XUSAGE, "%s: pictures hold no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)", path);
 	return write_volume(path, f, map, DT_F4);
 }

@@ -1,7 +1,7 @@
 /* image: picture and volume files as nnU-Net's readers see them (contract 1.4), and back.
  *
- * One struct for a read file; which rule applies (PNG: NaturalImage2DIO; NIfTI: SimpleITKIO's arrays and spacing)
- * follows from the file.  What SimpleITKIO refuses but NibabelIO reads (NIfTI-2, skewed grids) is read as NibabelIO does. */
+ * One struct for a read file; which rule applies (PNG, BMP and TIFF of one page: NaturalImage2DIO; other TIFF: Tiff3DIO;
+ * NIfTI, NRRD, MetaImage: SimpleITKIO's arrays and spacing) follows from the file.  What SimpleITKIO refuses but NibabelIO reads (NIfTI-2, skewed grids) is read as NibabelIO does. */
 #ifndef COMMON_IMAGE_H
 #define COMMON_IMAGE_H
 #include "common/frame.h"
@@ -11,23 +11,26 @@ struct image {
 	int64_t shape[3];        /* z, y, x; a 2D image has z = 1 */
 	double spacing_mm[3];    /* z, y, x; a picture has 999, 1, 1 */
 	float *data;             /* [channels][z][y][x], 64-byte aligned, malloc'ed */
-	msgpack_object geometry; /* map: format ("png", "nifti"), ending, and for NIfTI `header`: the file's, little-endian */
+	msgpack_object geometry; /* map: format ("png", "nifti"...), ending, and what volumes need to be written again */
 };
 
 /* Recognised by content, not by name.  fail()s XDATA ("FILE: cause") or XIO.  Limit: memory_limit.
  * zone owns geometry. */
 bool image_read(struct image *im, msgpack_zone *zone, const char *path);
 void image_free(struct image *im);
-/* File endings that image_read knows, NULL-terminated, longest first: ".nii.gz", ".nii", ".png". */
+/* File endings that image_read knows, NULL-terminated, longest first: ".nii.gz", ... ".png". */
 extern const char *const image_endings[];
 /* NULL, or the ending (one of image_endings) that path has, in whatever case its letters are. */
 const char *image_ending(const char *path);
 
 /* Write one channel [z][y][x] with the geometry of a frame's header into path (whole or not at all).
  * Labels: uint8 if the largest value < 255, else uint16 (nnU-Net's rule); maps: float32.
- * The format follows the ending of path.  fail()s XUSAGE (PNG of a volume or a float map), XIO. */
+ * The format follows the ending of path.  fail()s XUSAGE (PNG or BMP of a volume or a float map), XIO. */
 bool image_write_label(const char *path, const struct frame *f, const uint16_t *label);
 bool image_write_map(const char *path, const struct frame *f, const float *map);
+
+/* Whether an ending's files hold nothing but pictures of whole numbers: ".png", ".bmp". */
+bool ending_is_picture(const char *ending);
 
 /* PNG pictures of 8-bit (or 16-bit, host order) samples, channels 1 (grey), 3 (RGB) or 4 (RGBA), rows packed; for labels,
  * overlays and panels. */
@@ -49,6 +52,10 @@ char *label_file(const char *folder, const char *name);
 
 /* The formats behind the functions above. */
 bool png_read(struct image *im, msgpack_zone *zone, const char *path);
+bool bmp_read(struct image *im, msgpack_zone *zone, const char *path);
+bool bmp_write(const char *path, const unsigned char *pixels, int64_t width, int64_t height);        /* 8-bit grey */
+bool tiff_read(struct image *im, msgpack_zone *zone, const char *path);
+bool tiff_write(const char *path, const struct frame *f, const void *voxels, enum dtype type);  /* |u1, <u2, <f4; and CASE.json */
 bool nifti_read(struct image *im, msgpack_zone *zone, const char *path);
 bool nifti_write(const char *path, const struct frame *f, const void *voxels, enum dtype type);   /* |u1, <u2, <f4 */
 /* RAS affine in mm of the frame's source (3 rows of 4) as ITK or, if not itk, nibabel takes it from the header; without one

@@ -15,7 +15,7 @@ static bool pass;
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", &folder, "FOLDER", "where the files go; it is made if it is missing"),
 	OPT_STRING('L', "layers", &kinds, "KINDS", "kinds of layers to write, separated by commas"),
-	OPT_CHOICE('t', "type", &type, "TYPE", "source|png|nii|nii.gz|nrrd|mha|mhd|npz", "format of labels, maps and images"),
+	OPT_CHOICE('t', "type", &type, "TYPE", "source|png|bmp|tif|tiff|nii|nii.gz|nrrd|mha|mhd|npz", "format of labels, maps and images"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on"),
 	OPT_KEEP_GOING,
 	OPT_END
@@ -134,12 +134,12 @@ static bool write_channel(const char *path, const struct frame *f, const struct 
 		free(label);
 		return ok;
 	}
-	if (ending && !strcmp(ending, ".png")) {        /* pictures of whole numbers, such as those that decode read */
+	if (ending_is_picture(ending)) {        /* pictures of whole numbers, such as those that decode read */
 		uint16_t *label = xmalloc(n, sizeof *label);
 		if (l->type == DT_F4 && whole_numbers(label, one.data, n))
 			ok = image_write_label(path, f, label);
 		else
-			ok = fail(XDATA, "%s: PNG holds whole numbers from 0 to 65535 only, layer %s has others", path, l->kind);
+			ok = fail(XDATA, "%s: pictures hold whole numbers from 0 to 65535 only, layer %s has others", path, l->kind);
 		free(label);
 		return ok;
 	}
@@ -162,7 +162,7 @@ static bool write_layer(const struct frame *f, const struct layer *l)
 		return write_probs(f, l);
 	snprintf(ending, sizeof ending, "%s%s", source ? "" : ".", source ? source_ending(f) : type);
 	/* a picture's source says nothing about how numbers with a fraction are kept: numpy's format needs no reader */
-	bool npz = !strcmp(type, "npz") || (source && !strcmp(ending, ".png") && !label && !image);
+	bool npz = !strcmp(type, "npz") || (source && ending_is_picture(ending) && !label && !image);
 	if (npz) {
 		char *path = xasprintf("%s/%s_%s.npz", folder, f->name, l->kind);
 		ok = write_npz(path, l->kind, f, l, l->channels > 1 || image);
