@@ -9,7 +9,8 @@ static void of_quaternion(double a[3][4], const struct nifti_2_header *h)       
 {
 	double b = h->quatern_b, c = h->quatern_c, d = h->quatern_d, w = sqrt(fmax(0, 1 - b * b - c * c - d * d));
 	double unit = nifti_unit_mm(h);
-	double s[3] = { nifti_spacing(h, 0) / unit, nifti_spacing(h, 1) / unit, nifti_spacing(h, 2) / unit * (h->pixdim[0] < 0 ? -1 : 1) };
+	double hand = h->pixdim[0] < 0 ? -1 : 1;
+	double s[3] = { nifti_spacing(h, 0) / unit, nifti_spacing(h, 1) / unit, nifti_spacing(h, 2) / unit * hand };
 	double r[3][3] = { { w * w + b * b - c * c - d * d, 2 * (b * c - w * d), 2 * (b * d + w * c) },
 	                   { 2 * (b * c + w * d), w * w + c * c - b * b - d * d, 2 * (c * d - w * b) },
 	                   { 2 * (b * d - w * c), 2 * (c * d + w * b), w * w + d * d - b * b - c * c } };

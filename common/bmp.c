@@ -171,7 +171,8 @@ bool bmp_write(const char *path, const unsigned char *pixels, int64_t width, int
 	bool ok;
 
 	if (height > (INT32_MAX - (int64_t)head) / (int64_t)stride)
-		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a BMP", path, (long long)width, (long long)height);
+		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a BMP", path, (long long)width,
+		            (long long)height);
 	if (!outfile_open(&out, path))
 		return false;
 	file = xcalloc(head + stride * (size_t)height, 1);

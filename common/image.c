@@ -62,13 +62,15 @@ bool image_read(struct image *im, msgpack_zone *zone, const char *path)
 	if (!memcmp(first, "\x1f\x8b", 2) || !memcmp(first, "\x5c\x01\0", 4) || !memcmp(first, "\0\0\x01\x5c", 4) ||
 	    !memcmp(first, "\x1c\x02\0", 4) || !memcmp(first, "\0\0\x02\x1c", 4))
 		return nifti_read(im, zone, path);
-	if (!memcmp(first, "NRRD", 4) || !memcmp(first, "ObjectTy", 8) || !memcmp(first, "NDims", 5) || !memcmp(first, "Comment", 7))
+	if (!memcmp(first, "NRRD", 4) || !memcmp(first, "ObjectTy", 8) || !memcmp(first, "NDims", 5) ||
+	    !memcmp(first, "Comment", 7))
 		return volume_read(im, zone, path);
 	if (!memcmp(first, "II*\0", 4) || !memcmp(first, "MM\0*", 4) || !memcmp(first, "II+\0", 4) || !memcmp(first, "MM\0+", 4))
 		return tiff_read(im, zone, path);
 	if (!memcmp(first, "BM", 2))
 		return bmp_read(im, zone, path);
-	return fail(XDATA, "%s: its first bytes are those of no format that is read (NIfTI, NRRD, MetaImage, TIFF, PNG, BMP)", path);
+	return fail(XDATA, "%s: its first bytes are those of no format that is read (NIfTI, NRRD, MetaImage, TIFF, PNG, BMP)",
+	            path);
 }
 
 void image_free(struct image *im)
@@ -128,6 +130,7 @@ bool image_write_label(const char *path, const struct frame *f, const uint16_t *
 bool image_write_map(const char *path, const struct frame *f, const float *map)
 {
 	if (ending_is_picture(image_ending(path)))
-		return fail(XUSAGE, "%s: pictures hold no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)", path);
+		return fail(XUSAGE, "%s: pictures hold no floating-point numbers; write NIfTI or npz ('qualm render' draws maps)",
+		            path);
 	return write_volume(path, f, map, DT_F4);
 }

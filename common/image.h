@@ -1,7 +1,8 @@
 /* image: picture and volume files as nnU-Net's readers see them (contract 1.4), and back.
  *
  * One struct for a read file; which rule applies (PNG, BMP and TIFF of one page: NaturalImage2DIO; other TIFF: Tiff3DIO;
- * NIfTI, NRRD, MetaImage: SimpleITKIO's arrays and spacing) follows from the file.  What SimpleITKIO refuses but NibabelIO reads (NIfTI-2, skewed grids) is read as NibabelIO does. */
+ * NIfTI, NRRD, MetaImage: SimpleITKIO's arrays and spacing) follows from the file.  What SimpleITKIO refuses but NibabelIO
+ * reads (NIfTI-2, skewed grids) is read as NibabelIO does. */
 #ifndef COMMON_IMAGE_H
 #define COMMON_IMAGE_H
 #include "common/frame.h"

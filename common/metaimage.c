@@ -20,7 +20,8 @@ static const struct { const char *name; enum key key; } keys[] = {
 	{ "Origin", K_ORIGIN }, { "TransformMatrix", K_MATRIX }, { "Rotation", K_MATRIX }, { "Orientation", K_MATRIX },
 	{ "BinaryData", K_BINARY }, { "BinaryDataByteOrderMSB", K_ORDER }, { "ElementByteOrderMSB", K_ORDER },
 	{ "CompressedData", K_COMPRESSED }, { "ElementNumberOfChannels", K_CHANNELS }, { "HeaderSize", K_SKIP },
-	{ "ElementDataFile", K_FILE }, { "CenterOfRotation", K_GEOMETRY }, { "AnatomicalOrientation", K_GEOMETRY }, { NULL, K_OTHER }
+	{ "ElementDataFile", K_FILE }, { "CenterOfRotation", K_GEOMETRY }, { "AnatomicalOrientation", K_GEOMETRY },
+	{ NULL, K_OTHER }
 };
 
 static enum key key_of(const struct field *f)
@@ -91,7 +92,8 @@ static bool take(struct volume *v, enum key key, const struct field *f, const ch
 		return true;
 	case K_CHANNELS:
 		return (field_reals(x, 1, f) == 1 && x[0] == 1) ||
-		       fail(XDATA, "%s: its voxels are vectors or colours; split them into one file a channel (CASE_0000...)", path);
+		       fail(XDATA, "%s: its voxels are vectors or colours; split them into one file a channel (CASE_0000...)",
+		            path);
 	case K_SKIP:
 		if (field_reals(x, 1, f) != 1 || !(x[0] >= -1 && x[0] < 0x1p53) || x[0] != (double)(int64_t)x[0])
 			return bad(f, path);
@@ -130,7 +132,7 @@ bool metaimage_parse(struct volume *v, const char *text, size_t n, const char *p
 	if (!ended || !v->size[0] || v->type == DT_NONE)
 		return fail(XDATA, "%s: its header lacks %s; it is truncated or damaged", path,
 			!ended ? "ElementDataFile" : v->size[0] ? "ElementType" : "DimSize");
-	if (!spaced && voxel.n && !take(v, K_SPACING, &voxel, path))    /* MetaIO: the size of a voxel, if there is nothing else */
+	if (!spaced && voxel.n && !take(v, K_SPACING, &voxel, path))    /* MetaIO: a voxel's size if nothing else is there */
 		return false;
 	v->header_bytes = at;
 	return volume_check(v, path);

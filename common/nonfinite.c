@@ -69,8 +69,8 @@ bool nonfinite_restore(float *data, size_t n, const msgpack_object *geometry)
 	if (bin->type != MSGPACK_OBJECT_BIN || bin->via.bin.size % sizeof(struct nonfinite_run))
 		return fail(XDATA, "geometry.nonfinite of its header is malformed");
 	if (!bin->via.bin.size)
-		return fail(XDATA, "its file holds not-a-number or infinity in more than %d places, which the plans' reader keeps",
-			NONFINITE_RUNS);
+		return fail(XDATA, "its file holds NaN or infinity in more than %d places, which the plans' reader keeps",
+		            NONFINITE_RUNS);
 	for (size_t i = 0; i < bin->via.bin.size / sizeof(struct nonfinite_run); i++) {
 		struct nonfinite_run r = run_of(bin, i);
 		if (r.at > n || r.n > n - r.at)

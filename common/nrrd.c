@@ -100,8 +100,8 @@ static bool take_directions(struct volume *v, struct nrrd *r, const struct field
 	double axis[3][3] = {{0}};
 
 	if (v->dims > 3 || !r->space)
-		return fail(XDATA, "%s: space directions of a %d-D volume in a space of %d dimensions are not read", path, v->dims,
-			r->space);
+		return fail(XDATA, "%s: space directions of a %d-D volume in a space of %d dimensions are not read", path,
+		            v->dims, r->space);
 	if (!take_vectors(axis, v->dims, r->space, f, path))
 		return false;
 	for (int j = 0; j < v->dims; j++) {
@@ -122,15 +122,16 @@ static bool take_kinds(const struct field *f, const char *path)
 		ok = !strcmp(word, "domain") || !strcmp(word, "space") || !strcmp(word, "time") || !strcmp(word, "???") ||
 		     !strcmp(word, "none");
 	free(s);
-	return ok || fail(XDATA, "%s: its voxels are vectors or colours ('%.*s'); split them into one file a channel (CASE_0000...)",
-		path, (int)(f->line_n < 100 ? f->line_n : 100), f->line);
+	return ok || fail(XDATA, "%s: its voxels are vectors or colours ('%.*s'); split them into one file a channel "
+	                  "(CASE_0000...)", path, (int)(f->line_n < 100 ? f->line_n : 100), f->line);
 }
 
 static bool take_encoding(struct volume *v, const struct field *f, const char *path)
 {
 	v->compressed = value_is(f, "gzip") || value_is(f, "gz");
 	return v->compressed || value_is(f, "raw") ||
-	       fail(XDATA, "%s: its voxels are in the encoding '%.*s'; read are raw and gzip", path, (int)(f->n < 20 ? f->n : 20), f->value);
+	       fail(XDATA, "%s: its voxels are in the encoding '%.*s'; read are raw and gzip", path,
+	            (int)(f->n < 20 ? f->n : 20), f->value);
 }
 
 static bool take_skip(int64_t *skip, double least, const struct field *f, const char *path)
@@ -243,7 +244,8 @@ static void put_geometry(struct text *t, const struct volume *v)
 	text_add(t, "space directions:");
 	for (int j = 0; j < v->dims; j++)
 		for (int i = 0; i < v->dims; i++)
-			text_add(t, "%s%.17g%s", i ? "," : " (", v->direction[i][j] * v->spacing[j] + 0.0, i == v->dims - 1 ? ")" : "");
+			text_add(t, "%s%.17g%s", i ? "," : " (", v->direction[i][j] * v->spacing[j] + 0.0,
+			         i == v->dims - 1 ? ")" : "");
 	text_add(t, "\nspace origin: ");
 	for (int i = 0; i < v->dims; i++)
 		text_add(t, "%s%.17g", i ? "," : "(", v->origin[i]);

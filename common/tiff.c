@@ -150,8 +150,10 @@ static int64_t count_pages(struct tiff *f)
 		return -1;
 	do {
 		struct tiff p = page(f);
-		if (p.width != f->width || p.height != f->height || p.bits != f->bits || p.samples != f->samples || p.format != f->format) {
-			fail(XDATA, "%s: its page %lld differs from the first in size or type of pixels", f->path, (long long)n + 1);
+		if (p.width != f->width || p.height != f->height || p.bits != f->bits || p.samples != f->samples ||
+		    p.format != f->format) {
+			fail(XDATA, "%s: its page %lld differs from the first in size or type of pixels", f->path,
+			     (long long)n + 1);
 			return -1;
 		}
 		if (!has_link(f)) {
@@ -206,8 +208,8 @@ static bool imagej_is_4d(const struct tiff *f)
 }
 
 /* Samples [rows][columns][samples] of a strip or tile into the planes of page z. */
-static void put_block(struct image *im, const struct tiff *f, const unsigned char *block, int64_t z, uint32_t y, uint32_t x, uint32_t rows,
-                      uint32_t columns, uint32_t row_pixels, float *row)
+static void put_block(struct image *im, const struct tiff *f, const unsigned char *block, int64_t z, uint32_t y, uint32_t x,
+                      uint32_t rows, uint32_t columns, uint32_t row_pixels, float *row)
 {
 	enum dtype type = voxel_type(f);
 	size_t plane = (size_t)f->width * f->height, channel = plane * (size_t)im->shape[0];
@@ -241,6 +243,7 @@ static bool read_page(struct image *im, struct tiff *f, int64_t z)
 			uint32_t y = (uint32_t)at_y, x = (uint32_t)at_x;
 			uint32_t rows = f->height - y < h ? f->height - y : h, columns = f->width - x < w ? f->width - x : w;
 			tmsize_t want = (tmsize_t)(tiled ? bytes : bytes / h * rows);
+			memset(block, 0, bytes);        /* some decoders leave gaps where data are damaged */
 			tmsize_t got = tiled ? TIFFReadEncodedTile(f->t, TIFFComputeTile(f->t, x, y, 0, 0), block, want)
 			                     : TIFFReadEncodedStrip(f->t, TIFFComputeStrip(f->t, y, 0), block, want);
 			ok = got == want && !*f->error;
@@ -289,8 +292,8 @@ static bool read_pages(struct image *im, struct tiff *f, uint64_t file_bytes, bo
 	axes = described_axes(&described, f);
 	*volume = pages > 1 || (axes == 3 && f->samples == 1);
 	if (imagej_is_4d(f) || (f->samples > 1 && *volume) || (axes && axes != (*volume || f->samples > 1 ? 3 : 2)))
-		return fail(XDATA, "%s: it has more than three axes, or colours on several pages; split it into one file a channel "
-		            "(CASE_0000...)", f->path);
+		return fail(XDATA, "%s: it has more than three axes, or colours on several pages; split it into one file "
+		            "a channel (CASE_0000...)", f->path);
 	if (axes == 3 && f->samples == 1 && described != pages)
 		return fail(XDATA, "%s: its description says that it has %lld planes, it has %lld; it is damaged", f->path,
 		            (long long)described, (long long)pages);
@@ -339,7 +342,8 @@ bool tiff_read(struct image *im, msgpack_zone *zone, const char *path)
 	return true;
 }
 
-static bool write_page(struct tiff *f, const unsigned char *plane, const struct frame *frame, enum dtype type, int64_t z, bool volume)
+static bool write_page(struct tiff *f, const unsigned char *plane, const struct frame *frame, enum dtype type, int64_t z,
+                       bool volume)
 {
 	char *shape = xasprintf("{\"shape\": [%lld, %lld, %lld]}", (long long)frame->shape[0], (long long)frame->shape[1],
 	                        (long long)frame->shape[2]);
@@ -366,8 +370,8 @@ static bool write_spacing(const char *path, const struct frame *f)
 	struct outfile out;
 	bool ok;
 
-	text = xasprintf("{\n    \"spacing\": [\n        %.17g,\n        %.17g,\n        %.17g\n    ]\n}\n", f->spacing_mm[0], f->spacing_mm[1],
-	                 f->spacing_mm[2]);
+	text = xasprintf("{\n    \"spacing\": [\n        %.17g,\n        %.17g,\n        %.17g\n    ]\n}\n", f->spacing_mm[0],
+	                 f->spacing_mm[1], f->spacing_mm[2]);
 	ok = outfile_open(&out, name);
 	if (ok && !io_write(out.fd, text, strlen(text))) {
 		ok = fail_sys("cannot write %s", name);

@@ -191,6 +191,7 @@ static char *beside(const char *path, const char *name)
 
 static bool read_header(struct image *im, struct volume *v, msgpack_zone *zone, int fd, const char *path)
 {
+	static const char *const endings[2][2] = { { ".mha", ".mhd" }, { ".nrrd", ".nhdr" } };
 	char *text = xmalloc(VOLUME_HEADER, 1);
 	ptrdiff_t n = io_read(fd, text, VOLUME_HEADER);
 	bool nrrd = n >= 4 && !memcmp(text, "NRRD", 4), ok;
@@ -203,7 +204,7 @@ static bool read_header(struct image *im, struct volume *v, msgpack_zone *zone, 
 	if (ok) {
 		im->geometry = mpk_map();
 		mpk_put(zone, &im->geometry, "format", mpk_str(zone, nrrd ? "nrrd" : "metaimage"));
-		mpk_put(zone, &im->geometry, "ending", mpk_str(zone, nrrd ? (v->file ? ".nhdr" : ".nrrd") : v->file ? ".mhd" : ".mha"));
+		mpk_put(zone, &im->geometry, "ending", mpk_str(zone, endings[nrrd][v->file != NULL]));
 		mpk_put(zone, &im->geometry, "header", mpk_bin(zone, text, v->header_bytes));
 	}
 	free(text);
@@ -339,10 +340,12 @@ bool volume_write(const char *path, const struct frame *f, const void *data, enu
 	unsigned char *bytes = packed(&n, data, frame_grid_voxels(f) * dtype_size(type), nrrd);
 	char *base = xasprintf("%.*s%s", (int)(strlen(path) - strlen(ending)), path, nrrd ? ".raw.gz" : ".zraw");
 	const char *slash = strrchr(base, '/'), *name = slash ? slash + 1 : base;
+	const char *lines = keep ? header->via.bin.ptr : NULL;
+	size_t lines_n = keep ? header->via.bin.size : 0;
 	if (nrrd)
-		nrrd_lines(&t, &v, keep ? header->via.bin.ptr : NULL, keep ? header->via.bin.size : 0, detached ? name : NULL);
+		nrrd_lines(&t, &v, lines, lines_n, detached ? name : NULL);
 	else
-		metaimage_lines(&t, &v, keep ? header->via.bin.ptr : NULL, keep ? header->via.bin.size : 0, detached ? name : NULL, n);
+		metaimage_lines(&t, &v, lines, lines_n, detached ? name : NULL, n);
 	ok = detached ? write_file(base, NULL, bytes, n) && write_file(path, &t, NULL, 0) : write_file(path, &t, bytes, n);
 	free(base);
 	free(bytes);
