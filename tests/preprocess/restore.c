@@ -28,8 +28,8 @@ static struct plan a_plan(const int *forward)
 static struct labels some_labels(bool regions)
 {
 	static int zero[] = { 0 }, one[] = { 1 }, two[] = { 2 }, both[] = { 1, 2 }, order[] = { 1, 2 }, foreground[] = { 1, 2 };
-	static struct label plain[] = { { "background", 1, zero }, { "a", 1, one }, { "b", 1, two } };
-	static struct label nested[] = { { "background", 1, zero }, { "a", 2, both }, { "b", 1, two } };
+	static struct label plain[] = { { "background", 1, zero, false }, { "a", 1, one, false }, { "b", 1, two, false } };
+	static struct label nested[] = { { "background", 1, zero, false }, { "a", 2, both, true }, { "b", 1, two, false } };
 
 	return (struct labels){ .n = 3,
 		                .entry = regions ? nested : plain,
