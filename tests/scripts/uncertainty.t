@@ -3,6 +3,13 @@ model=$TESTS/phantom/model reference=$TESTS/phantom/labelsTs
 mkdir images
 cp "$TESTS"/phantom/imagesTs/phantom_00[0-3]_0000.png images
 
+# It takes every kind of file that decode takes.
+sed -n '/image_endings\[\] = {/,/};/s/\("\.[^"]*"\)/\n\1\n/gp' "$TOP/common/image.c" | sed -n 's/^"\.\(.*\)"$/\1/p' > endings
+[ -s endings ]
+while read -r ending; do
+	grep 'match(name' "$TOP/scripts/uncertainty" | tr -d '\\' | grep -qE "[(|]${ending}[|)]" || { echo "uncertainty leaves .$ending files out"; exit 1; }
+done < endings
+
 # The table and the label maps are those of one pipeline, whatever is spread over how many processes.
 decode images | normalize "$model" | infer-checkpoint "$model"/fold_0/checkpoint_[0-9]*.pth | average-probs -m total_entropy,t_test |
 	entropy | segment | encode -p -o wanted | contour-norm | score -r "$reference" -o wanted.tsv
