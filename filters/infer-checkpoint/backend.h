@@ -20,6 +20,7 @@ struct backend_case {
 	const float *image;      /* [n_inputs][shape], stays valid until end */
 	int64_t shape[3];        /* smaller than the patch: windows reach outside, where the image is 0 (contract 5.2) */
 	int axis;                /* windows arrive in order of their origin on this axis, so its planes become final in order */
+	int only;                /* 0: the mean of all mirrored positions; K > 0: the K-th of windows_mirrors() alone */
 	int64_t depth;           /* most planes of that axis in work at a time: from the first not yet taken to the last touched */
 };
 

@@ -45,8 +45,12 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 	e->backend = backend_pick(eo->device);
 	if (!e->backend)
 		return false;
+	e->n_mirrors = 1 << o->n_mirror;
+	e->per_checkpoint = eo->mirrors_apart ? e->n_mirrors : 1;
+	e->n = e->n_checkpoints * e->per_checkpoint;
+	e->member = xcalloc((size_t)e->n, sizeof *e->member);
 	say("backend %s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
-	    1 << o->n_mirror);
+	    e->n_mirrors);
 	e->b = e->backend->open(&e->network, o);
 	return e->b != NULL;
 }
@@ -76,14 +80,17 @@ static bool same_kind(const struct ensemble *e, const char *model, const char *f
 	if (eo->mirror && (n != o->n_mirror || memcmp(axis, o->mirror_axis, (size_t)n * sizeof *axis)))
 		return fail(XDATA, "%s and %s are mirrored along different axes; run them one by one", e->path[0], e->path[i]);
 	for (int k = 0; k < i && !eo->allow_equal; k++)
-		if (!strcmp(e->member[k].weights, c->weights_hash))
+		if (!strncmp(e->member[k * e->per_checkpoint].weights, c->weights_hash, strlen(c->weights_hash)))
 			return fail(XDATA, "%s and %s hold equal weights, which would count twice (--allow-equal permits it)", e->path[k], e->path[i]);
 	return true;
 }
 
-/* The file's name without .pth, and the fold that its folder names (fold_0: 0). */
-static void describe(struct member *m, const struct checkpoint *c, const char *path, int index, int of)
+/* Member i of all.  Its name is the file's without .pth, its fold the one that the folder names (fold_0: 0); mirrored
+ * predictions that are members have their number, from 0, at the end of name and weights. */
+static void describe(struct ensemble *e, int i, const struct checkpoint *c)
 {
+	const char *path = e->path[i / e->per_checkpoint];
+	struct member *m = &e->member[i];
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *folder = path;
 	size_t n = strlen(base), length = 0;
 	char *name = xstrdup(base);
@@ -95,7 +102,13 @@ static void describe(struct member *m, const struct checkpoint *c, const char *p
 			folder = p + 1;
 	if (slash)
 		length = (size_t)(slash - folder);
-	*m = (struct member){ .name = name, .weights = xstrdup(c->weights_hash), .index = index, .of = of };
+	*m = (struct member){ .name = name, .weights = xstrdup(c->weights_hash), .index = i + 1, .of = e->n };
+	if (e->per_checkpoint > 1) {
+		m->name = xasprintf("%s.mirror_%d", name, i % e->per_checkpoint);
+		free((char *)m->weights);
+		m->weights = xasprintf("%s/%d", c->weights_hash, i % e->per_checkpoint);
+		free(name);
+	}
 	if (length > 5 && !strncmp(folder, "fold_", 5))
 		m->fold = xasprintf("%.*s", (int)length - 5, folder + 5);
 	else if (c->fold)
@@ -120,7 +133,7 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 	float *weights = NULL;
 	bool ok = true;
 
-	*e = (struct ensemble){ .n = n, .path = paths, .member = xcalloc((size_t)n, sizeof *e->member) };
+	*e = (struct ensemble){ .n_checkpoints = n, .path = paths };
 	for (int i = 0; i < n && ok; i++) {
 		struct checkpoint c = {0};
 		char *model = o->model ? xstrdup(o->model) : model_of_checkpoint(paths[i]);
@@ -134,7 +147,8 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 			ok = same_kind(e, model, first_model, &c, i, &bo, o);
 		}
 		if (ok) {
-			describe(&e->member[i], &c, paths[i], i + 1, n);
+			for (int k = 0; k < e->per_checkpoint; k++)
+				describe(e, i * e->per_checkpoint + k, &c);
 			ok = load(e, i, &c, weights);
 		}
 		checkpoint_close(&c);

@@ -9,6 +9,7 @@ struct ensemble_options {
 	const char *device;      /* backend by name, or "auto" */
 	int threads;
 	bool mirror, parity, allow_equal;
+	bool mirrors_apart;      /* every mirrored prediction is a member */
 };
 
 struct ensemble {
@@ -17,9 +18,10 @@ struct ensemble {
 	struct network network;
 	const struct backend *backend;
 	void *b;
-	int n;
-	struct member *member;   /* what the stream says of each: name, fold, weights, index from 1, of */
+	int n_checkpoints, n_mirrors;   /* n_mirrors: mirrored positions of a window */
 	char **path;             /* of the checkpoints, as given */
+	int n, per_checkpoint;   /* members, in all and of a checkpoint: 1, or n_mirrors when they are apart */
+	struct member *member;   /* what the stream says of each: name, fold, weights, index from 1, of */
 };
 
 /* Reads and checks everything, and loads all weights.  fail()s XDATA (checkpoint, plan), XIO, XDEVICE. */

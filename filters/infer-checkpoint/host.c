@@ -14,8 +14,8 @@ struct host {
 	void *e;
 	const struct network *n;
 	struct backend_options o;
-	int n_mirrors;
-	unsigned mirror[8];
+	int n_all;               /* mirrored positions */
+	unsigned all[8];
 	size_t voxels;           /* of a patch */
 	float *weight;           /* [patch] */
 	float **in, **out;       /* one patch for each worker: [n_inputs][patch], [n_outputs][patch] */
@@ -25,6 +25,8 @@ struct host {
 
 	int member;
 	struct backend_case c;
+	int n_mirrors;           /* of this case: all, or one alone */
+	const unsigned *mirror;
 	int64_t ring[3];         /* grid of the sums; on the axis of advance plane i lies at i mod ring */
 	float *sum, *total;      /* [n_outputs][ring], [ring]: weighted logits and weights */
 
@@ -41,7 +43,7 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 	h->engine = engine;
 	h->n = n;
 	h->o = *o;
-	h->n_mirrors = windows_mirrors(h->mirror, o->mirror_axis, o->n_mirror);
+	h->n_all = windows_mirrors(h->all, o->mirror_axis, o->n_mirror);
 	h->voxels = (size_t)(n->patch[0] * n->patch[1] * n->patch[2]);
 	h->weight = xmalloc(h->voxels, sizeof(float));
 	windows_weight(h->weight, n->patch, o->gaussian);
@@ -87,6 +89,8 @@ bool host_begin(void *b, int member, const struct backend_case *c)
 
 	h->member = member;
 	h->c = *c;
+	h->n_mirrors = c->only ? 1 : h->n_all;
+	h->mirror = h->all + (c->only ? c->only - 1 : 0);
 	for (int i = 0; i < 3; i++)
 		h->ring[i] = i == c->axis && c->depth < c->shape[i] ? c->depth : c->shape[i];
 	if (!size_of_block(&bytes, DT_F4, h->n->n_outputs + 1, h->ring[0], h->ring[1], h->ring[2]) || bytes > memory_limit)

@@ -11,7 +11,7 @@
 static struct ensemble_options ensemble_options = { .device = "auto", .mirror = true };
 static struct predict_options predict_options = { .step = 0.5 };
 static bool no_mirroring;
-static const char *emit = "probs", *grid = "image";
+static const char *emit = "probs", *grid = "image", *members = "checkpoints";
 static const struct opt opts[] = {
 	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "model folder; else that above each checkpoint's fold"),
 	OPT_CHOICE('d', "device", &ensemble_options.device, "BACKEND", "auto|cpu|ref", "what computes"),
@@ -22,6 +22,7 @@ static const struct opt opts[] = {
 	OPT_FLAG(0, "average-logits", &predict_options.average, "the checkpoints are folds of one network: write their mean"),
 	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits", "what to write"),
 	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),
+	OPT_CHOICE(0, "members", &members, "WHAT", "checkpoints|mirrors", "what a member is: a checkpoint or each of its mirrored predictions"),
 	OPT_FLAG(0, "allow-equal", &ensemble_options.allow_equal, "accept checkpoints with equal weights"),
 	OPT_KEEP_GOING,
 	OPT_PROGRESS,
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
 	if (!ensemble_options.threads)
 		ensemble_options.threads = parallel_cpus();
 	ensemble_options.mirror = !no_mirroring;
+	ensemble_options.mirrors_apart = !strcmp(members, "mirrors");
 	predict_options.parity = ensemble_options.parity;
 	predict_options.logits = !strcmp(emit, "logits");
 	predict_options.network_grid = !strcmp(grid, "network");

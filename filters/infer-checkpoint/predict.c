@@ -64,7 +64,9 @@ static bool slide(float *logits, const struct ensemble *e, const struct windows 
 static bool member_logits(float *logits, const struct ensemble *e, int member, const float *image, const int64_t shape[3],
                           double step)
 {
-	struct backend_case c = { .image = image, .shape = { shape[0], shape[1], shape[2] }, .axis = 0 };
+	struct backend_case c = { .image = image, .shape = { shape[0], shape[1], shape[2] }, .axis = 0,
+	                          .only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0 };
+	int checkpoint = member / e->per_checkpoint;
 	struct windows w;
 	bool ok;
 
@@ -76,14 +78,14 @@ static bool member_logits(float *logits, const struct ensemble *e, int member, c
 		depth = w.origin[end - 1][0] + e->plan.patch_size[0] - w.origin[first][0];
 		c.depth = depth > c.depth ? depth : c.depth;
 	}
-	ok = e->backend->begin(e->b, member, &c);
+	ok = e->backend->begin(e->b, checkpoint, &c);
 	if (ok) {
 		ok = slide(logits, e, &w, shape);
 		e->backend->end(e->b);
 	}
 	windows_free(&w);
 	if (!ok)
-		fail_prefix("checkpoint %s", e->path[member]);
+		fail_prefix("checkpoint %s", e->path[checkpoint]);
 	return ok;
 }
 

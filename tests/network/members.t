@@ -61,6 +61,26 @@ plain = next(frames(open(sys.argv[2], "rb")))[1][0][1]
 volume = both[0][0][1]
 assert (volume[:, :1] == plain).all() and (volume[:, 1:2] == plain).all() and not (volume[:, 2:] == plain).all()
 PYTHON
+# Mirrored predictions as members: the first is the image's as it is, and the mean of all is the checkpoint's.
+checkpoint=small/fold_0/checkpoint_1.pth
+infer-checkpoint --members mirrors --emit logits $checkpoint < in.frames > mirrors.frames
+infer-checkpoint --emit logits $checkpoint < in.frames > all.frames
+infer-checkpoint --emit logits --disable-tta $checkpoint < in.frames > first.frames
+/usr/bin/python3 - <<'PYTHON'
+import os, sys
+sys.path.insert(0, os.environ["TESTS"] + "/network")
+from compare import frames
+read = lambda path: [ls for _, ls in frames(open(path, "rb"))]
+for apart, whole, first in zip(read("mirrors.frames"), read("all.frames"), read("first.frames"), strict=True):
+    assert [l["member"]["name"] for l, _ in apart] == [f"checkpoint_1.mirror_{k}" for k in range(4)]
+    assert [(l["member"]["index"], l["member"]["of"]) for l, _ in apart] == [(k, 4) for k in range(1, 5)]
+    assert (apart[0][1] == first[0][1]).all() and abs(apart[0][1] - apart[3][1]).max() > 1e-3
+    assert abs(sum(a for _, a in apart) / 4 - whole[0][1]).max() < 1e-5
+PYTHON
+infer-checkpoint --members mirrors $checkpoint small/fold_0/checkpoint_2.pth < in.frames | average-probs -m t_test > mean.frames
+frames mean.frames | grep -q t_test
+if infer-checkpoint --members mirrors $checkpoint $checkpoint < in.frames > out.frames 2> err; then exit 1; fi
+grep -q 'equal weights' err
 # Too small a limit of memory is a clear error.
 if infer-checkpoint --memory 20K small/fold_0/checkpoint_1.pth < in.frames > out.frames 2> err; then exit 1; fi
 grep -q -- '--memory' err
