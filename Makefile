@@ -25,7 +25,7 @@ libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
 LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
-SCRIPTS := qualm uncertainty predict ensemble find-best
+SCRIPTS := qualm uncertainty predict ensemble find-best check
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
@@ -54,7 +54,10 @@ $(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(B)/libcommon.a
 endef
 $(foreach f,$(LARGE),$(eval $(call large,$(f))))
 
-$(SCRIPTS:%=$(B)/bin/%): $(B)/bin/%: scripts/%
+$(B)/bin/check: scripts/check-model
+	@mkdir -p $(@D)
+	cp $< $@
+$(patsubst %,$(B)/bin/%,$(filter-out check,$(SCRIPTS))): $(B)/bin/%: scripts/%
 	@mkdir -p $(@D)
 	cp $< $@
 

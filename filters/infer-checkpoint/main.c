@@ -6,11 +6,11 @@
 #include "common/opt.h"
 #include "common/parallel.h"
 #include "common/progress.h"
-#include "filters/infer-checkpoint/predict.h"
+#include "filters/infer-checkpoint/dryrun.h"
 
 static struct ensemble_options ensemble_options = { .device = "auto", .mirror = true };
 static struct predict_options predict_options = { .step = 0.5 };
-static bool no_mirroring;
+static bool no_mirroring, dry;
 static const char *emit = "probs", *grid = "image", *members = "checkpoints";
 static const struct opt opts[] = {
 	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "model folder; else that above each checkpoint's fold"),
@@ -23,6 +23,7 @@ static const struct opt opts[] = {
 	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits", "what to write"),
 	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),
 	OPT_CHOICE(0, "members", &members, "WHAT", "checkpoints|mirrors", "what a member is: a checkpoint or each of its mirrored predictions"),
+	OPT_FLAG(0, "dry-run", &dry, "say what would be done, and what it needs, and end"),
 	OPT_FLAG(0, "allow-equal", &ensemble_options.allow_equal, "accept checkpoints with equal weights"),
 	OPT_KEEP_GOING,
 	OPT_PROGRESS,
@@ -72,11 +73,20 @@ int main(int argc, char **argv)
 		ensemble_options.threads = parallel_cpus();
 	ensemble_options.mirror = !no_mirroring;
 	ensemble_options.mirrors_apart = !strcmp(members, "mirrors");
+	if (ensemble_options.mirrors_apart && predict_options.average)
+		opt_usage("--members mirrors and --average-logits exclude each other");
 	predict_options.parity = ensemble_options.parity;
 	predict_options.logits = !strcmp(emit, "logits");
 	predict_options.network_grid = !strcmp(grid, "network");
 	if (!ensemble_open(&e, argv, argc, &ensemble_options))          /* while the stages before this one get going */
 		die_failed();
+	if (dry) {
+		int status;
+		if (!dry_run(&status, &e, &predict_options, ensemble_options.threads))
+			die_failed();
+		ensemble_close(&e);
+		return status;
+	}
 	in = source_open(NULL);
 	out = sink_open(in);
 	progress_begin(source_cases(in));

@@ -60,6 +60,20 @@ static bool slide(float *logits, const struct ensemble *e, const struct windows 
 	return ok;
 }
 
+/* Planes that are in work at a time. */
+static int64_t depth_of(const struct windows *w, const struct ensemble *e)
+{
+	int64_t most = 0;
+
+	for (int first = 0, end; first < w->n; first = end) {
+		int64_t depth;
+		end = group_end(w, first);
+		depth = w->origin[end - 1][0] + e->plan.patch_size[0] - w->origin[first][0];
+		most = depth > most ? depth : most;
+	}
+	return most;
+}
+
 /* logits [n_outputs][shape] of a member for image [n_inputs][shape]. */
 static bool member_logits(float *logits, const struct ensemble *e, int member, const float *image, const int64_t shape[3],
                           double step)
@@ -72,12 +86,7 @@ static bool member_logits(float *logits, const struct ensemble *e, int member, c
 
 	if (!windows_make(&w, shape, e->plan.patch_size, step, e->plan.is_2d))
 		return false;
-	for (int first = 0, end; first < w.n; first = end) {
-		int64_t depth;
-		end = group_end(&w, first);
-		depth = w.origin[end - 1][0] + e->plan.patch_size[0] - w.origin[first][0];
-		c.depth = depth > c.depth ? depth : c.depth;
-	}
+	c.depth = depth_of(&w, e);
 	ok = e->backend->begin(e->b, checkpoint, &c);
 	if (ok) {
 		ok = slide(logits, e, &w, shape);
@@ -192,4 +201,27 @@ bool predict_case(struct sink *out, struct source *in, struct frame *f, const st
 	}
 	free(logits);
 	return ok;
+}
+
+static size_t bytes_of(int64_t channels, const int64_t shape[3], int64_t planes)
+{
+	return (size_t)channels * (size_t)planes * (size_t)(shape[1] * shape[2]) * sizeof(float);
+}
+
+bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o)
+{
+	struct grids g;
+	struct windows w;
+	int64_t outputs = e->network.n_outputs, depth;
+	int members = o->average ? 1 : e->n, held = o->average && e->n > 1 ? 2 : 1;
+	const int64_t *n = g.network, *shape = o->network_grid ? g.network : g.original;
+
+	if (!check_frame(&g, f, e) || !fits(e, n, shape, members) || !windows_make(&w, n, e->plan.patch_size, o->step, e->plan.is_2d))
+		return false;
+	depth = depth_of(&w, e) < n[0] ? depth_of(&w, e) : n[0];
+	cost->windows = w.n;
+	cost->bytes = bytes_of(e->network.n_inputs, n, n[0]) + bytes_of(outputs + 1, n, depth) + bytes_of(outputs * held, n, n[0]) +
+	              bytes_of(outputs * (shape[0] == 1 ? members : 1), shape, shape[0]);
+	windows_free(&w);
+	return true;
 }

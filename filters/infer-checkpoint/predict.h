@@ -11,8 +11,16 @@ struct predict_options {
 	bool network_grid;       /* write on the network's grid instead of the image's */
 };
 
-/* Reads the case whose header is in f from `in` and writes its members, or their average, to out: as layers of one frame where the grid has
- * one plane, else as consecutive frames.  False after fail(); then it may be that some members have been written. */
+struct predict_cost {
+	int windows;             /* of each member */
+	size_t bytes;            /* most memory at a time, without what the ensemble holds between cases */
+};
+
+/* Of the case whose header is in f; checks all that can be told from it.  false after fail(). */
+bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o);
+
+/* Reads the case whose header is in f from `in` and writes its members, or their average, to out: as layers of one frame where
+ * the grid has one plane, else as consecutive frames.  False after fail(); then it may be that some members have been written. */
 bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e,
                   const struct predict_options *o);
 #endif

@@ -1,0 +1,105 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "common/die.h"
+#include "filters/infer-checkpoint/dryrun.h"
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void print_network(const struct ensemble *e)
+{
+	const struct network *n = &e->network;
+	const struct architecture *a = &e->plan.arch;
+
+	printf("configuration\t%s of %s, plan %s\n", e->plan.configuration, e->plan.plans_name, e->plan.hash);
+	printf("network\t%s, %d stages of %d to %d features, %.4g million weights\n",
+	       a->class == UNET_PLAIN ? "PlainConvUNet" : "ResidualEncoderUNet", a->n_stages, a->features[0],
+	       a->features[a->n_stages - 1], (double)n->n_weights * 1e-6);
+	printf("patch\t%lldx%lldx%lld, %d input channels, %d output channels\n", (long long)n->patch[0], (long long)n->patch[1],
+	       (long long)n->patch[2], n->n_inputs, n->n_outputs);
+	printf("backend\t%s\n", e->backend->name);
+	for (int i = 0; i < e->n_checkpoints; i++) {
+		const struct member *m = &e->member[i * e->per_checkpoint];
+		printf("checkpoint\t%s\tfold %s\tweights %.16s\n", e->path[i], m->fold ? m->fold : "?", m->weights);
+	}
+}
+
+/* One window of an image of zeros, in all mirrored positions: how long one takes when all threads are busy. */
+static bool measure(double *seconds, const struct ensemble *e, int threads)
+{
+	const int64_t *p = e->network.patch;
+	struct backend_case c = { .shape = { p[0], p[1], p[2] }, .depth = p[0] };
+	size_t voxels = (size_t)(p[0] * p[1] * p[2]);
+	int n = (threads + e->n_mirrors - 1) / e->n_mirrors;
+	float *image = xcalloc((size_t)e->network.n_inputs * voxels, sizeof *image);
+	int64_t (*origin)[3] = xcalloc((size_t)n, sizeof *origin);
+	bool ok;
+
+	c.image = image;
+	ok = e->backend->begin(e->b, 0, &c);
+	if (ok) {
+		double start = now();
+		ok = e->backend->windows(e->b, (const int64_t (*)[3])origin, n);
+		*seconds = (now() - start) / n;
+		e->backend->end(e->b);
+	}
+	free(origin);
+	free(image);
+	if (!ok)
+		fail_prefix("checkpoint %s, of an image of zeros", e->path[0]);
+	return ok;
+}
+
+static size_t used(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return (size_t)r.ru_maxrss << 10;
+}
+
+bool dry_run(int *status, const struct ensemble *e, const struct predict_options *o, int threads)
+{
+	struct frame f = {0};
+	struct source *in;
+	double seconds;
+	size_t fixed;
+
+	*status = XOK;
+	print_network(e);
+	if (!measure(&seconds, e, threads))
+		return false;
+	fixed = used();
+	printf("window\t%d mirrored positions, %.3g s\n", e->n_mirrors, seconds);
+	printf("memory\t%zu MiB before the first case\n", fixed >> 20);
+	if (fflush(stdout))
+		return fail_sys("cannot write standard output");
+	if (isatty(STDIN_FILENO))
+		return true;
+	in = source_open(NULL);
+	while (source_next(in, &f)) {
+		struct predict_cost cost;
+		bool image = !f.failed && frame_layer(&f, "image");
+		if (image && !predict_cost(&cost, &f, e, o)) {
+			case_failed(NULL, in, &f);
+			*status = XDATA;
+			continue;
+		}
+		if (image)
+			printf("case\t%s\t%d windows\t%zu MiB\t%.3g s\n", f.name, cost.windows, (fixed + cost.bytes) >> 20,
+			       cost.windows * seconds * e->n_checkpoints);
+		source_skip(in, &f);
+	}
+	frame_free(&f);
+	if (filter_end(in, NULL) != XOK)
+		*status = XDATA;
+	return !fflush(stdout) || fail_sys("cannot write standard output");
+}
