@@ -39,6 +39,7 @@ struct layer {
 	size_t capacity;         /* bytes allocated at data */
 	bool added;              /* made by this program, not read from the source */
 	bool dropped;            /* read, if it was, but not written */
+	bool whole;              /* data is [channels][z][y][x] of the grid, and sink_slab() cuts its slabs; set by whom it helps */
 };
 
 struct frame {

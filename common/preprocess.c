@@ -218,7 +218,7 @@ static bool one_channel(float *out, const float *image, int channel, const unsig
 		for (int64_t k = 0; k < g->after_crop[2]; k++)
 			crop[r.at + (size_t)k] = image[r.file + (size_t)(k * r.step)];
 	ok = normalize_channel(crop, n, p->scheme[channel], p->use_mask[channel] ? mask : NULL, &p->intensities[channel]) &&
-	     resample_float(out, g->network, crop, g->after_crop, 1, &p->data, g->spacing, g->network_spacing, false);
+	     resample_float(out, g->network, crop, g->after_crop, 1, &p->data, g->spacing, g->network_spacing, false, NULL);
 	if (!ok)
 		fail_prefix("channel %d", channel);
 	free(crop);

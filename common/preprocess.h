@@ -33,10 +33,23 @@ int64_t grids_strides(int64_t stride[3], const struct grids *g);
 bool preprocess(float **out, struct grids *g, const float *image, int64_t channels, const int64_t shape[3],
                 const double spacing_mm[3], const struct orientation *o, const int16_t *previous, const struct labels *labels, const struct plan *p);
 
-/* Back: logits [channels][g->network] fp32 → probabilities [channels][g->original] in file order: resample, softmax or
- * sigmoid, undo crop (outside: background exactly 1 for classes, all 0 for regions), undo transpose.
- * parity: half-precision roundings where nnU-Net has them.  logits_only: no activation, outside the crop 0.
- * *out is malloc'ed. */
-bool restore(float **out, const float *logits, int64_t channels, const struct grids *g, const struct plan *p,
-             const struct labels *labels, bool parity, bool logits_only);
+/* Back: logits on the network's grid to probabilities [channels][z][y][x] on the image's in file order: resample, softmax or
+ * sigmoid, undo crop (outside: background exactly 1 for classes, all 0 for regions), undo transpose.  Planes of the file can
+ * be made one by one, of a few planes along one axis of the network's grid; they are the same for any partition. */
+struct restore {
+	const struct grids *grids;
+	const struct plan *plan;
+	const struct labels *labels;
+	int64_t channels;
+	bool parity;             /* half-precision roundings where nnU-Net has them */
+	bool logits_only;        /* no activation, outside the crop 0 */
+};
+
+bool restore_possible(const struct restore *r);                   /* fail()s XDATA: plan or labels do not fit */
+int restore_axis(const struct restore *r);                        /* the network's axis that is z of the file (flipped if grids say so) */
+bool restore_whole(const struct restore *r);                      /* every plane needs all planes of that axis */
+/* Planes *lo..*hi of that axis are what planes z..z+dz of the file are made of; none where all of these lie outside the crop. */
+void restore_reach(int64_t *lo, int64_t *hi, const struct restore *r, int64_t z, int64_t dz);
+/* out: [channels][dz][y][x]; logits: [channels][network's grid, of that axis lo..hi].  fail()s XDATA over memory_limit. */
+bool restore(float *out, const float *logits, const struct restore *r, int64_t z, int64_t dz);
 #endif

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/die.h"
 #include "common/resample-axis.h"
 
@@ -55,7 +56,7 @@ void axis_make(struct axis *a, int64_t n, int64_t m, enum taps kind)
 	double scale = (double)n / (double)m;
 	float scale_f = (float)n / (float)m;            /* torch computes coordinates in single precision */
 
-	*a = (struct axis){ .n = n, .m = m, .taps = kind == CUBIC ? 4 : 2 };
+	*a = (struct axis){ .n = n, .m = m, .taps = kind == CUBIC ? 4 : 2, .identity = n == m };
 	if (n == m || kind == NEAREST || kind == NEAREST_TORCH)
 		a->taps = 1;
 	a->first = xmalloc((size_t)m, sizeof *a->first);
@@ -84,6 +85,15 @@ void axis_make(struct axis *a, int64_t n, int64_t m, enum taps kind)
 		w[1] = c - floor(c);
 		w[0] = kind == LINEAR_TORCH ? 1 - (float)w[1] : 1 - w[1];
 	}
+}
+
+void axis_cut(struct axis *a, int64_t lo, int64_t hi, int64_t first, int64_t n)
+{
+	memmove(a->weight, a->weight + lo * a->taps, (size_t)((hi - lo) * a->taps) * sizeof *a->weight);
+	for (int64_t k = lo; k < hi; k++)
+		a->first[k - lo] = a->first[k] - first;
+	a->n = n;
+	a->m = hi - lo;
 }
 
 void axis_free(struct axis *a)

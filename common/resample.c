@@ -115,7 +115,7 @@ static void in_plane(double *out, const struct job *j, int64_t k)
 			*p++ = v;
 		}
 	p = j->plane;
-	if (x->n != x->m) {
+	if (!x->identity) {
 		transpose(j->turned, p, (size_t)y->n, (size_t)x->n);
 		lines(p, j->turned, (size_t)y->n, (size_t)y->n, x, j->work);
 		transpose(j->turned, p, (size_t)x->m, (size_t)y->n);
@@ -231,31 +231,74 @@ static bool job_room(struct job *j)
 static bool equal_shapes(const int64_t a[3], const int64_t b[3]) { return a[0] == b[0] && a[1] == b[1] && a[2] == b[2]; }
 static size_t volume_of(const int64_t s[3]) { return (size_t)s[0] * (size_t)s[1] * (size_t)s[2]; }
 
-bool resample_float(float *out, const int64_t out_shape[3], const float *in, const int64_t in_shape[3], int64_t channels,
-                    const struct resampler *r, const double spacing[3], const double new_spacing[3], bool half_out)
+bool resample_whole(const struct resampler *r, int axis, const double spacing[3], const double new_spacing[3])
 {
 	int separate = resample_separate_axis(r, spacing, new_spacing);
-	size_t voxels = volume_of(in_shape);
+
+	if (separate >= 0 && axis == separate)
+		return taps_across(r) == CUBIC;
+	return taps_in_slice(r) == CUBIC;
+}
+
+void resample_reach(struct resample_part *part, const int64_t out_shape[3], const int64_t in_shape[3], const struct resampler *r,
+                    const double spacing[3], const double new_spacing[3])
+{
+	int separate = resample_separate_axis(r, spacing, new_spacing);
+	int64_t n = in_shape[part->axis];
+	struct axis a;
+
+	if (equal_shapes(in_shape, out_shape)) {
+		part->in_lo = part->out_lo;
+		part->in_hi = part->out_hi;
+		return;
+	}
+	part->in_lo = 0;
+	part->in_hi = n;
+	if (resample_whole(r, part->axis, spacing, new_spacing))
+		return;
+	axis_make(&a, n, out_shape[part->axis], part->axis == separate ? taps_across(r) : taps_in_slice(r));
+	part->in_lo = a.first[part->out_lo];
+	part->in_hi = a.first[part->out_hi - 1] + a.taps < n ? a.first[part->out_hi - 1] + a.taps : n;
+	axis_free(&a);
+}
+
+bool resample_float(float *out, const int64_t out_shape[3], const float *in, const int64_t in_shape[3], int64_t channels,
+                    const struct resampler *r, const double spacing[3], const double new_spacing[3], bool half_out,
+                    const struct resample_part *part)
+{
+	int separate = resample_separate_axis(r, spacing, new_spacing);
+	size_t voxels = volume_of(in_shape), out_voxels = volume_of(out_shape);
+	int64_t n[3], m[3];              /* of the arrays */
 	/* the axes in the order of work */
 	int turn[3] = { separate > 0 ? separate : 0, separate > 0 ? 0 : 1, separate == 2 ? 1 : 2 };
 	enum taps in_slice = taps_in_slice(r), across = separate < 0 ? in_slice : taps_across(r);
 	struct job j = { .half_out = half_out && in_slice != LINEAR_TORCH, .clip_planes = in_slice == CUBIC && separate >= 0,
 	                 .clip_volume = in_slice == CUBIC && separate < 0 };
 
+	if (part) {
+		voxels = voxels / (size_t)in_shape[part->axis] * (size_t)(part->in_hi - part->in_lo);
+		out_voxels = out_voxels / (size_t)out_shape[part->axis] * (size_t)(part->out_hi - part->out_lo);
+	}
 	if (equal_shapes(in_shape, out_shape)) {
 		memcpy(out, in, (size_t)channels * voxels * sizeof *out);
 		return true;
 	}
 	for (int i = 0; i < 3; i++) {
 		axis_make(&j.axis[i], in_shape[turn[i]], out_shape[turn[i]], i ? in_slice : across);
-		j.in_stride[i] = turn[i] == 2 ? 1 : turn[i] == 1 ? in_shape[2] : in_shape[1] * in_shape[2];
-		j.out_stride[i] = turn[i] == 2 ? 1 : turn[i] == 1 ? out_shape[2] : out_shape[1] * out_shape[2];
+		if (part && part->axis == turn[i])
+			axis_cut(&j.axis[i], part->out_lo, part->out_hi, part->in_lo, part->in_hi - part->in_lo);
+		n[turn[i]] = j.axis[i].n;
+		m[turn[i]] = j.axis[i].m;
+	}
+	for (int i = 0; i < 3; i++) {
+		j.in_stride[i] = turn[i] == 2 ? 1 : turn[i] == 1 ? n[2] : n[1] * n[2];
+		j.out_stride[i] = turn[i] == 2 ? 1 : turn[i] == 1 ? m[2] : m[1] * m[2];
 	}
 	if (!job_room(&j))
 		channels = 0;
 	for (int64_t c = 0; c < channels; c++) {
 		j.in = in + (size_t)c * voxels;
-		j.out = out + (size_t)c * volume_of(out_shape);
+		j.out = out + (size_t)c * out_voxels;
 		j.range = (struct range){ INFINITY, -INFINITY };
 		for (size_t i = 0; j.clip_volume && i < voxels; i++)
 			widen(&j.range, j.in[i]);

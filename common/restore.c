@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
-#include "common/opt.h"
 #include "common/preprocess.h"
 #include "common/resample.h"
 
@@ -81,40 +80,82 @@ static void activate(float *out, int64_t channels, const struct grids *g, bool r
 	free(work);
 }
 
-bool restore(float **out, const float *logits, int64_t channels, const struct grids *g, const struct plan *p,
-             const struct labels *labels, bool parity, bool logits_only)
-{
-	size_t bytes, n = voxels_of(g->original), inside = voxels_of(g->after_crop);
-	bool ok = true;
-	float *channel;
+int restore_axis(const struct restore *r) { return r->grids->transpose_backward[0]; }
 
-	if (channels != labels->n_outputs)
-		return fail(XDATA, "the network has %lld outputs, the labels stand for %d", (long long)channels,
-		            labels->n_outputs);
-	if (p->probabilities.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
+bool restore_possible(const struct restore *r)
+{
+	const struct grids *g = r->grids;
+
+	if (r->channels != r->labels->n_outputs)
+		return fail(XDATA, "the network has %lld outputs, the labels stand for %d", (long long)r->channels, r->labels->n_outputs);
+	if (r->plan->probabilities.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
 		return fail(XDATA, "the plan resamples images but not probabilities (no_resampling_hack)");
-	if (!size_of_block(&bytes, DT_F4, channels, g->original[0], g->original[1], g->original[2]) || bytes > memory_limit)
-		return fail(XDATA, "its probabilities need more than the limit of %zu MiB (--memory raises it)",
-		            memory_limit >> 20);
-	*out = xaligned(bytes, 1);
-	channel = xaligned(inside, sizeof *channel);
+	return true;
+}
+
+bool restore_whole(const struct restore *r)
+{
+	const struct grids *g = r->grids;
+
+	return memcmp(g->network, g->after_crop, sizeof g->network) &&
+	       resample_whole(&r->plan->probabilities, restore_axis(r), g->network_spacing, g->spacing);
+}
+
+/* The grids of planes z..z+dz alone, and which part of the resampled volume they are. */
+static struct grids cut(struct resample_part *part, const struct restore *r, int64_t z, int64_t dz)
+{
+	struct grids g = *r->grids;
+	int a = restore_axis(r);
+	int64_t base = g.flip[a] ? g.before_crop[a] - z - dz : z;
+	int64_t lo = g.crop_lo[a] > base ? g.crop_lo[a] : base, hi = g.crop_hi[a] < base + dz ? g.crop_hi[a] : base + dz;
+
+	if (hi <= lo)
+		lo = hi = base;
+	*part = (struct resample_part){ .axis = a, .out_lo = lo - g.crop_lo[a], .out_hi = hi - g.crop_lo[a] };
+	if (lo < hi)
+		resample_reach(part, g.after_crop, g.network, &r->plan->probabilities, g.network_spacing, g.spacing);
+	g.original[0] = g.before_crop[a] = dz;
+	g.crop_lo[a] = lo - base;
+	g.crop_hi[a] = hi - base;
+	g.after_crop[a] = hi - lo;
+	return g;
+}
+
+void restore_reach(int64_t *lo, int64_t *hi, const struct restore *r, int64_t z, int64_t dz)
+{
+	struct resample_part part;
+
+	cut(&part, r, z, dz);
+	*lo = part.in_lo;
+	*hi = part.in_hi;
+}
+
+bool restore(float *out, const float *logits, const struct restore *r, int64_t z, int64_t dz)
+{
+	struct resample_part part;
+	struct grids g = cut(&part, r, z, dz);
+	const struct grids *whole = r->grids;
+	size_t n = voxels_of(g.original), inside = voxels_of(g.after_crop);
+	size_t step = voxels_of(whole->network) / (size_t)whole->network[part.axis] * (size_t)(part.in_hi - part.in_lo);
+	float *channel;
+	bool ok = true;
+
 	if (inside < n) {
-		memset(*out, 0, bytes);
-		for (size_t i = 0; !labels->has_regions && !logits_only && i < n; i++)
-			(*out)[i] = 1;          /* outside the crop all is background */
+		memset(out, 0, (size_t)r->channels * n * sizeof *out);
+		for (size_t i = 0; !r->labels->has_regions && !r->logits_only && i < n; i++)
+			out[i] = 1;             /* outside the crop all is background */
 	}
-	for (int64_t c = 0; c < channels && ok; c++) {
-		ok = resample_float(channel, g->after_crop, logits + (size_t)c * voxels_of(g->network), g->network, 1,
-		                    &p->probabilities, g->network_spacing, g->spacing, parity);
+	if (!inside)
+		return true;
+	channel = xaligned(inside, sizeof *channel);
+	for (int64_t c = 0; c < r->channels && ok; c++) {
+		ok = resample_float(channel, whole->after_crop, logits + (size_t)c * step, whole->network, 1, &r->plan->probabilities,
+		                    whole->network_spacing, whole->spacing, r->parity, &part);
 		if (ok)
-			place(*out + (size_t)c * n, channel, g);
+			place(out + (size_t)c * n, channel, &g);
 	}
 	free(channel);
-	if (ok && !logits_only)
-		activate(*out, channels, g, labels->has_regions);
-	if (!ok) {
-		free(*out);
-		*out = NULL;
-	}
+	if (ok && !r->logits_only)
+		activate(out, r->channels, &g, r->labels->has_regions);
 	return ok;
 }

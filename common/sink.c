@@ -20,6 +20,8 @@ struct sink {
 	bool begun;                             /* the stream header is written */
 	bool in_frame;
 	int64_t next_z, next_y;                 /* of the current frame: where its next slab begins */
+	char *slab;                             /* one cut out of a volume */
+	size_t room;
 };
 
 static void put(struct sink *s, const void *p, size_t n)
@@ -109,13 +111,29 @@ static void put_bin(struct sink *s, const void *data, size_t n)
 	put(s, data, n);
 }
 
+/* The current slab of a layer. */
+static void put_slab(struct sink *s, struct frame *f, const struct layer *l, bool whole)
+{
+	size_t n = layer_bytes(f, l, f->dz, f->dy);
+
+	if (l->dropped)
+		return;
+	if (!whole || n == layer_bytes(f, l, f->shape[0], f->shape[1])) {
+		put_bin(s, l->data, n);
+		return;
+	}
+	if (n > s->room)
+		s->slab = xrealloc(s->slab, s->room = n, 1);
+	slab_copy(f, l, l->data, s->slab, false);
+	put_bin(s, s->slab, n);
+}
+
 void sink_slab(struct sink *s, struct frame *f)
 {
 	if (!s || !frame_advance(f, &s->next_z, &s->next_y))
 		return;
 	for (int i = 0; i < f->n_layers; i++)
-		if (!f->layer[i]->dropped)
-			put_bin(s, f->layer[i]->data, layer_bytes(f, f->layer[i], f->dz, f->dy));
+		put_slab(s, f, f->layer[i], f->layer[i]->whole);
 }
 
 void sink_end(struct sink *s, struct frame *f)
@@ -131,29 +149,12 @@ void sink_end(struct sink *s, struct frame *f)
 
 void sink_volume(struct sink *s, struct frame *f)
 {
-	int64_t z = 0, y = 0;
-	char *slab = NULL;
-	size_t capacity = 0;
-
 	if (!s)
 		return;
 	sink_begin(s, f);
-	while (!f->failed && f->n_layers && frame_advance(f, &z, &y))
-		for (int i = 0; i < f->n_layers; i++) {
-			struct layer *l = f->layer[i];
-			size_t n = layer_bytes(f, l, f->dz, f->dy);
-			if (l->dropped)
-				continue;
-			if (n == layer_bytes(f, l, f->shape[0], f->shape[1])) {
-				put_bin(s, l->data, n);
-				continue;
-			}
-			if (n > capacity)
-				slab = xrealloc(slab, capacity = n, 1);
-			slab_copy(f, l, l->data, slab, false);
-			put_bin(s, slab, n);
-		}
-	free(slab);
+	while (!f->failed && f->n_layers && frame_advance(f, &s->next_z, &s->next_y))
+		for (int i = 0; i < f->n_layers; i++)
+			put_slab(s, f, f->layer[i], true);
 	sink_end(s, f);
 }
 
@@ -229,6 +230,7 @@ static bool finish(struct sink *s)
 		die_sys("cannot close %s", s->name);
 	msgpack_sbuffer_destroy(&s->head);
 	msgpack_zone_free(s->zone);
+	free(s->slab);
 	free(s->name);
 	free(s);
 	return failed;

@@ -1,7 +1,7 @@
 /* backend: the seam between the program and what computes: a network on a volume.
  *
  * Order of calls: probe; open once per architecture and patch; load once per member (all of one architecture);
- * then per case and member: begin, windows (any number of times, origins in the order of contract 5.3), planes as they
+ * then per case and member: begin, windows (any number of times, origins in the order of one axis), planes as they
  * become final, end.  Host memory in fp32; everything else is the backend's own affair.  One thread calls. */
 #ifndef BACKEND_H
 #define BACKEND_H
@@ -19,7 +19,8 @@ struct backend_options {
 struct backend_case {
 	const float *image;      /* [n_inputs][shape], stays valid until end */
 	int64_t shape[3];        /* smaller than the patch: windows reach outside, where the image is 0 (contract 5.2) */
-	int axis;                /* windows arrive in order of their origin on this axis, so its planes become final in order */
+	int axis;                /* windows arrive in order of their origin on this axis, ascending or descending, so its planes become
+	                            final in that order */
 	int only;                /* 0: the mean of all mirrored positions; K > 0: the K-th of windows_mirrors() alone */
 	int64_t depth;           /* most planes of that axis in work at a time: from the first not yet taken to the last touched */
 };
@@ -37,7 +38,7 @@ struct backend {
 	 * fail()s XDATA when a logit is NaN or infinite, naming the window. */
 	bool (*windows)(void *b, const int64_t (*origin)[3], int n);
 	/* Logits of planes lo..hi of c->axis, weighted mean over windows: out [n_outputs][..hi-lo at that axis..].
-	 * Planes are asked for once, in ascending order, when no later window touches them. */
+	 * Planes are asked for once, in the order of windows, when no later window touches them. */
 	bool (*planes)(void *b, float *out, int64_t lo, int64_t hi);
 	void (*end)(void *b);
 	void (*close)(void *b);

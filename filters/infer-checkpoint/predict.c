@@ -2,11 +2,8 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
-#include "common/preprocess.h"
+#include "filters/infer-checkpoint/planes.h"
 #include "filters/infer-checkpoint/predict.h"
-#include "filters/infer-checkpoint/windows.h"
-
-enum { GROUP = 16 };    /* windows given to the backend at a time, at least: enough to keep many threads busy */
 
 /* The network's input for this case has to be what normalize made for this plan. */
 static bool check_frame(struct grids *g, const struct frame *f, const struct ensemble *e)
@@ -30,74 +27,6 @@ static bool check_frame(struct grids *g, const struct frame *f, const struct ens
 	return true;
 }
 
-/* Windows first..end-1 go together: at least GROUP of them and all that begin on the same plane. */
-static int group_end(const struct windows *w, int first)
-{
-	int end = first + 1;
-
-	while (end < w->n && (end - first < GROUP || w->origin[end][0] == w->origin[end - 1][0]))
-		end++;
-	return end;
-}
-
-static bool slide(float *logits, const struct ensemble *e, const struct windows *w, const int64_t shape[3])
-{
-	size_t plane = (size_t)(shape[1] * shape[2]);
-	int64_t lo = 0, hi;
-	float *planes = NULL;
-	bool ok = true;
-
-	for (int first = 0, end; first < w->n && ok; first = end, lo = hi) {
-		end = group_end(w, first);
-		hi = end < w->n ? w->origin[end][0] : shape[0];
-		planes = xrealloc(planes, (size_t)e->network.n_outputs * (size_t)(hi - lo) * plane, sizeof *planes);
-		ok = e->backend->windows(e->b, w->origin + first, end - first) && e->backend->planes(e->b, planes, lo, hi);
-		for (int c = 0; ok && c < e->network.n_outputs; c++)
-			memcpy(logits + ((size_t)c * (size_t)shape[0] + (size_t)lo) * plane, planes + (size_t)c * (size_t)(hi - lo) * plane,
-			       (size_t)(hi - lo) * plane * sizeof *planes);
-	}
-	free(planes);
-	return ok;
-}
-
-/* Planes that are in work at a time. */
-static int64_t depth_of(const struct windows *w, const struct ensemble *e)
-{
-	int64_t most = 0;
-
-	for (int first = 0, end; first < w->n; first = end) {
-		int64_t depth;
-		end = group_end(w, first);
-		depth = w->origin[end - 1][0] + e->plan.patch_size[0] - w->origin[first][0];
-		most = depth > most ? depth : most;
-	}
-	return most;
-}
-
-/* logits [n_outputs][shape] of a member for image [n_inputs][shape]. */
-static bool member_logits(float *logits, const struct ensemble *e, int member, const float *image, const int64_t shape[3],
-                          double step)
-{
-	struct backend_case c = { .image = image, .shape = { shape[0], shape[1], shape[2] }, .axis = 0,
-	                          .only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0 };
-	int checkpoint = member / e->per_checkpoint;
-	struct windows w;
-	bool ok;
-
-	if (!windows_make(&w, shape, e->plan.patch_size, step, e->plan.is_2d))
-		return false;
-	c.depth = depth_of(&w, e);
-	ok = e->backend->begin(e->b, checkpoint, &c);
-	if (ok) {
-		ok = slide(logits, e, &w, shape);
-		e->backend->end(e->b);
-	}
-	windows_free(&w);
-	if (!ok)
-		fail_prefix("checkpoint %s", e->path[checkpoint]);
-	return ok;
-}
-
 /* Grids of an image that is on the network's grid already: the way back is the activation alone. */
 static struct grids in_place(const struct grids *g)
 {
@@ -110,24 +39,10 @@ static struct grids in_place(const struct grids *g)
 	return same;
 }
 
-/* logits [n_outputs][shape]: the mean of all members', in their order (contract 5.6); with parity every sum and the quotient
- * are rounded to half precision. */
-static bool mean_logits(float *logits, const struct ensemble *e, const float *image, const int64_t shape[3],
-                        const struct predict_options *o)
+static struct restore way_back(const struct grids *g, const struct ensemble *e, const struct predict_options *o)
 {
-	size_t n = (size_t)e->network.n_outputs * (size_t)(shape[0] * shape[1] * shape[2]);
-	float *next = e->n > 1 ? xaligned(n, sizeof *next) : NULL;
-	bool ok = member_logits(logits, e, 0, image, shape, o->step);
-
-	for (int m = 1; m < e->n && ok; m++) {
-		ok = member_logits(next, e, m, image, shape, o->step);
-		for (size_t i = 0; i < n && ok; i++)
-			logits[i] = o->parity ? half_round(logits[i] + next[i]) : logits[i] + next[i];
-	}
-	for (size_t i = 0; i < n && e->n > 1 && ok; i++)
-		logits[i] = o->parity ? half_round(logits[i] / (float)e->n) : logits[i] / (float)e->n;
-	free(next);
-	return ok;
+	return (struct restore){ .grids = g, .plan = &e->plan, .labels = &e->dataset.labels, .channels = e->network.n_outputs,
+	                         .parity = o->parity, .logits_only = o->logits };
 }
 
 static struct layer *add_layer(struct frame *f, const struct ensemble *e, const struct predict_options *o)
@@ -139,89 +54,136 @@ static struct layer *add_layer(struct frame *f, const struct ensemble *e, const 
 	return l;
 }
 
-static bool fill_layer(struct frame *f, struct layer *l, const struct ensemble *e, int member, float *logits, const float *image,
-                       const struct grids *g, const struct predict_options *o)
+/* Bytes of the planes that are made at a time: a slab, or one plane where a slab is a part of it.  All members of a picture
+ * are written together. */
+static bool slab_bytes(size_t *bytes, const struct frame *f, const struct ensemble *e, bool average)
 {
-	float *p;
+	int64_t members = f->shape[0] == 1 && !average ? e->n : 1;
 
-	if (!(o->average ? mean_logits(logits, e, image, g->network, o) : member_logits(logits, e, member, image, g->network, o->step)))
-		return false;
-	struct grids same = in_place(g);
-	if (!restore(&p, logits, e->network.n_outputs, o->network_grid ? &same : g, &e->plan, &e->dataset.labels, o->parity, o->logits))
-		return false;
-	free(l->data);
-	l->data = p;
-	l->capacity = (size_t)l->channels * frame_grid_voxels(f) * sizeof *p;
-	if (!o->average)
-		layer_put_member(f, l, &e->member[member]);
-	return true;
+	if (size_of_block(bytes, DT_F4, e->network.n_outputs, f->slab[0], f->shape[1], f->shape[2]) &&
+	    size_mul(bytes, (int64_t)*bytes, members) && *bytes <= memory_limit)
+		return true;
+	return fail(XDATA, "the output of %lld checkpoints on planes of %lldx%lld is over the limit of %zu MiB; --memory raises it, "
+	            "a process for each checkpoint needs less", (long long)members, (long long)f->shape[1], (long long)f->shape[2],
+	            memory_limit >> 20);
 }
 
-/* Logits of one member, and the output of all members that are written together. */
-static bool fits(const struct ensemble *e, const int64_t network[3], const int64_t shape[3], int members)
+/* Room for a slab in l->data. */
+static void slab_room(struct layer *l, size_t bytes)
 {
-	int together = shape[0] == 1 ? members : 1;
-	size_t logits, output, one;
+	if (bytes <= l->capacity)
+		return;
+	free(l->data);
+	l->data = xaligned(bytes, 1);
+	l->capacity = bytes;
+}
 
-	if (!size_of_block(&logits, DT_F4, e->network.n_outputs, network[0], network[1], network[2]) || logits > memory_limit)
-		return fail(XDATA, "logits on the network's grid %lldx%lldx%lld are over the limit of %zu MiB (--memory raises it)",
-		            (long long)network[0], (long long)network[1], (long long)network[2], memory_limit >> 20);
-	if (!size_of_block(&one, DT_F4, e->network.n_outputs, shape[0], shape[1], shape[2]) ||
-	    !size_mul(&output, (int64_t)one, together) || output > memory_limit)
-		return fail(XDATA, "the output of %d checkpoints on a grid of %lldx%lldx%lld is over the limit of %zu MiB; --memory raises it, "
-		            "a process for each checkpoint needs less", together, (long long)shape[0], (long long)shape[1],
-		            (long long)shape[2], memory_limit >> 20);
-	return true;
+/* Writes planes f->slab[0] at a time, of which out takes a slab: all of them, or rows of one.  The frame's header goes out when
+ * the first planes are there, so that a case that fails at once has a frame without layers. */
+static bool write_slabs(struct sink *out, struct frame *f, struct layer *l, struct planes *p)
+{
+	const int64_t *s = f->shape;
+	size_t row = (size_t)s[2] * sizeof(float), rows = (size_t)f->slab[1];
+	size_t bytes = (size_t)(l->channels * f->slab[0] * s[1]) * row;
+	bool cut = f->slab[1] < s[1], ok = true;
+	char *plane = cut ? xaligned(bytes, 1) : NULL;
+
+	slab_room(l, bytes);
+	for (int64_t z = 0, dz; z < s[0] && ok; z += dz) {
+		dz = s[0] - z < f->slab[0] ? s[0] - z : f->slab[0];
+		ok = planes_read(p, cut ? (float *)plane : l->data, z, dz);
+		if (ok && z == 0)
+			sink_begin(out, f);
+		for (size_t y = 0; y < (size_t)s[1] && ok; y += rows) {
+			size_t n = (size_t)s[1] - y < rows ? (size_t)s[1] - y : rows;
+			for (size_t c = 0; cut && c < (size_t)l->channels; c++)
+				memcpy((char *)l->data + c * n * row, plane + (c * (size_t)s[1] + y) * row, n * row);
+			sink_slab(out, f);
+		}
+	}
+	if (ok)
+		sink_end(out, f);
+	free(plane);
+	return ok;
+}
+
+/* One member, or their average (-1): written to out, or for a picture kept as a layer of its frame. */
+static bool one_member(struct sink *out, struct frame *f, struct layer *l, const struct ensemble *e, int member, const float *image,
+                       const struct restore *way, double step)
+{
+	struct planes p;
+	bool ok;
+
+	if (member >= 0)
+		layer_put_member(f, l, &e->member[member]);
+	if (!planes_open(&p, e, member, image, way, step))
+		return false;
+	if (f->shape[0] == 1) {
+		slab_room(l, (size_t)l->channels * frame_grid_voxels(f) * sizeof(float));
+		ok = planes_read(&p, l->data, 0, 1);
+	} else {
+		ok = write_slabs(out, f, l, &p);
+	}
+	planes_close(&p);
+	return ok;
+}
+
+/* The grid of what is written, and slabs that are not larger than need be. */
+static void set_grid(struct frame *f, const struct grids *g, const struct restore *way)
+{
+	frame_grid(f, g->original, g->spacing_mm, restore_whole(way) ? g->original[0] : 0);
 }
 
 bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
 	struct grids g;
 	struct layer *image = frame_layer(f, "image"), *l = NULL;
-	const int64_t *shape = o->network_grid ? g.network : g.original;
-	int members = o->average ? 1 : e->n;
-	bool one_frame, ok = true;
-	float *logits;
+	struct restore way = way_back(&g, e, o);
+	bool ok = true;
+	size_t bytes;
 
-	if (!check_frame(&g, f, e) || !fits(e, g.network, shape, members) || !source_volume(in, f))
+	if (!check_frame(&g, f, e) || !restore_possible(&way) || !source_volume(in, f))
 		return false;
-	one_frame = shape[0] == 1;
-	logits = xaligned((size_t)e->network.n_outputs * frame_grid_voxels(f), sizeof *logits);
+	if (o->network_grid)
+		g = in_place(&g);
 	labels_to_frame(f, &e->dataset.labels);
-	for (int i = 0; i < f->n_layers; i++)                   /* what came is on the network's grid */
+	for (int i = 0; i < f->n_layers; i++) {                 /* what came is on the network's grid */
 		f->layer[i]->dropped |= !o->network_grid || f->layer[i] == image;
-	for (int m = 0; m < members && ok; m++) {
-		if (one_frame || m == 0)
-			l = add_layer(f, e, o);
-		if (m == 0)
-			frame_grid(f, shape, o->network_grid ? f->spacing_mm : g.spacing_mm, 0);
-		ok = fill_layer(f, l, e, m, logits, image->data, &g, o);
-		if (ok && (!one_frame || m == members - 1))
-			sink_volume(out, f);
+		f->layer[i]->whole = true;
 	}
-	free(logits);
+	for (int m = 0; m < (o->average ? 1 : e->n) && ok; m++) {
+		if (g.original[0] == 1 || m == 0)
+			l = add_layer(f, e, o);
+		if (m == 0) {
+			set_grid(f, &g, &way);
+			ok = slab_bytes(&bytes, f, e, o->average);
+		}
+		ok = ok && one_member(out, f, l, e, o->average ? -1 : m, image->data, &way, o->step);
+	}
+	if (ok && g.original[0] == 1)
+		sink_volume(out, f);
 	return ok;
-}
-
-static size_t bytes_of(int64_t channels, const int64_t shape[3], int64_t planes)
-{
-	return (size_t)channels * (size_t)planes * (size_t)(shape[1] * shape[2]) * sizeof(float);
 }
 
 bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
+	struct frame made = {0};
 	struct grids g;
-	struct windows w;
-	int64_t outputs = e->network.n_outputs, depth;
-	int members = o->average ? 1 : e->n, held = o->average && e->n > 1 ? 2 : 1;
-	const int64_t *n = g.network, *shape = o->network_grid ? g.network : g.original;
+	struct restore way = way_back(&g, e, o);
+	size_t flow = 0, output = 0, image;
+	bool ok = check_frame(&g, f, e) && restore_possible(&way);
 
-	if (!check_frame(&g, f, e) || !fits(e, n, shape, members) || !windows_make(&w, n, e->plan.patch_size, o->step, e->plan.is_2d))
+	if (!ok)
 		return false;
-	depth = depth_of(&w, e) < n[0] ? depth_of(&w, e) : n[0];
-	cost->windows = w.n;
-	cost->bytes = bytes_of(e->network.n_inputs, n, n[0]) + bytes_of(outputs + 1, n, depth) + bytes_of(outputs * held, n, n[0]) +
-	              bytes_of(outputs * (shape[0] == 1 ? members : 1), shape, shape[0]);
-	windows_free(&w);
-	return true;
+	size_of_block(&image, DT_F4, e->network.n_inputs, g.network[0], g.network[1], g.network[2]);
+	if (o->network_grid)
+		g = in_place(&g);
+	frame_inherit(&made, f);
+	add_layer(&made, e, o);
+	set_grid(&made, &g, &way);
+	ok = slab_bytes(&output, &made, e, o->average) &&
+	     planes_cost(&cost->windows, &flow, e, &way, o->step, made.slab[0], o->average);
+	cost->bytes = image + flow + output;
+	frame_free(&made);
+	return ok;
 }

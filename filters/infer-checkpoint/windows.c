@@ -28,6 +28,8 @@ bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch
 		return fail(XDATA, "%.0f windows are more than the limit of memory allows (--memory raises it)", n[0] * n[1] * n[2]);
 	w->n = (int)(n[0] * n[1] * n[2]);
 	w->origin = xmalloc((size_t)w->n, sizeof *w->origin);
+	for (int i = 0; i < 3; i++)
+		w->count[i] = (int)n[i];
 	for (int z = 0; z < (int)n[0]; z++)
 		for (int y = 0; y < (int)n[1]; y++)
 			for (int x = 0; x < (int)n[2]; x++, at++) {
@@ -36,6 +38,20 @@ bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch
 				w->origin[at][2] = position(shape[2], patch[2], (int)n[2], x);
 			}
 	return true;
+}
+
+void windows_sort(struct windows *w, int axis, bool down)
+{
+	const int *n = w->count, step[3] = { n[1] * n[2], n[2], 1 }, b = axis == 0 ? 1 : 0, c = axis == 2 ? 1 : 2;
+	int64_t (*sorted)[3] = xmalloc((size_t)w->n, sizeof *sorted);
+	int at = 0;
+
+	for (int i = 0; i < n[axis]; i++)
+		for (int j = 0; j < n[b]; j++)
+			for (int k = 0; k < n[c]; k++)
+				memcpy(sorted[at++], w->origin[(down ? n[axis] - 1 - i : i) * step[axis] + j * step[b] + k * step[c]], sizeof *sorted);
+	free(w->origin);
+	w->origin = sorted;
 }
 
 void windows_free(struct windows *w)

@@ -7,11 +7,14 @@
 struct windows {
 	int n;
 	int64_t (*origin)[3];    /* corners in nnU-Net's order, z slowest; negative where the image is smaller than the patch */
+	int count[3];            /* of places along each axis */
 };
 
 /* step: the largest distance of two windows as a share of the patch.  slices: the windows of a 2d configuration, every
  * plane on its own.  fail()s XDATA when there are too many. */
 bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch[3], double step, bool slices);
+/* Orders windows by their place on one axis, ascending or (down) descending, and as before where that is equal. */
+void windows_sort(struct windows *w, int axis, bool down);
 void windows_free(struct windows *w);
 
 /* weight [patch]: Gaussian in half precision without zeros, or all 1. */

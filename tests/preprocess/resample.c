@@ -151,7 +151,7 @@ static void floats(void)
 		for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++)     /* steps: splines overshoot */
 			in_d[i] = in[i] = (float)(pick(3) * 10 + uniform());
 		CHECK(resample_separate_axis(&r, coarse[axis + 1], cube) == axis, "axis %d", axis);
-		CHECK(resample_float(out, m, in, n, 1, &r, coarse[axis + 1], cube, false), "%s", failed_text());
+		CHECK(resample_float(out, m, in, n, 1, &r, coarse[axis + 1], cube, false, NULL), "%s", failed_text());
 		if (memcmp(n, m, sizeof n))
 			restated(out_d, m, in_d, n, r.order, axis, r.order_z);
 		else
@@ -174,7 +174,7 @@ static void clips(void)
 	float out[32], most[2];
 
 	for (int separate = 0; separate < 2; separate++) {
-		CHECK(resample_float(out, m, in, n, 1, &cubic, separate ? thick : cube, cube, false), "%s", failed_text());
+		CHECK(resample_float(out, m, in, n, 1, &cubic, separate ? thick : cube, cube, false, NULL), "%s", failed_text());
 		most[separate] = 0;
 		for (int i = 0; i < 16; i++)
 			most[separate] = fmaxf(most[separate], out[i]);
@@ -228,7 +228,7 @@ static void nearest(void)
 			if (seg)
 				resample_seg(found, m, labels, n, &r, thick, cube);
 			else
-				CHECK(resample_float(out, m, in, n, 1, &r, thick, cube, false), "%s", failed_text());
+				CHECK(resample_float(out, m, in, n, 1, &r, thick, cube, false, NULL), "%s", failed_text());
 			for (int i = 0; i < table[t].m; i++)
 				CHECK((seg ? found[i] : (int)out[i]) == table[t].want[i], "row %zu, sample %d", t, i);
 		}
@@ -270,7 +270,7 @@ static void torch(void)
 			      m[3] = { 1 + pick(8), 1 + pick(11), 1 + pick(13) };
 		for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++)
 			in[i] = (float)uniform();
-		CHECK(resample_float(out, m, in, n, 1, &r, cube, cube, true), "%s", failed_text());
+		CHECK(resample_float(out, m, in, n, 1, &r, cube, cube, true, NULL), "%s", failed_text());
 		torch_lerp(want, m, in, n);
 		for (int64_t i = 0; i < m[0] * m[1] * m[2]; i++)
 			CHECK(fabsf(out[i] - want[i]) < 2e-6f, "round %d: %.9g, should be %.9g", round, out[i], want[i]);
@@ -391,14 +391,14 @@ static void stores(void)
 	float out[4], halves[4] = { 1, 1.0009765625f, 1, 1 }, line[3000], fine[4500];
 	int between = 0;
 
-	CHECK(resample_float(out, n, in, n, 1, &cubic, (double[]){ 9, 1, 1 }, cube, true) && !memcmp(in, out, sizeof in),
+	CHECK(resample_float(out, n, in, n, 1, &cubic, (double[]){ 9, 1, 1 }, cube, true, NULL) && !memcmp(in, out, sizeof in),
 	      "no copy");
-	CHECK(resample_float(out, m, halves, n, 1, &linear, cube, cube, true), "%s", failed_text());
+	CHECK(resample_float(out, m, halves, n, 1, &linear, cube, cube, true, NULL), "%s", failed_text());
 	for (int i = 0; i < 3; i++)
 		CHECK(out[i] == half_round(out[i]), "no half: %.9g", out[i]);
 	for (int i = 0; i < 3000; i++)
 		line[i] = half_round((float)(uniform() * 8));
-	CHECK(resample_float(fine, (int64_t[]){ 1, 1, 4500 }, line, (int64_t[]){ 1, 1, 3000 }, 1, &linear, cube, cube, true),
+	CHECK(resample_float(fine, (int64_t[]){ 1, 1, 4500 }, line, (int64_t[]){ 1, 1, 3000 }, 1, &linear, cube, cube, true, NULL),
 	      "%s", failed_text());
 	for (int i = 0; i < 4500; i++) {
 		double c = fmin(fmax((i + 0.5) * (3000.0 / 4500) - 0.5, 0), 2999), t = c - floor(c);

@@ -52,6 +52,52 @@ static void an_image(float *image)
 	}
 }
 
+/* Planes lo..hi of one axis of [channels][shape]. */
+static float *planes_of(const float *in, int64_t channels, const int64_t s[3], int axis, int64_t lo, int64_t hi)
+{
+	size_t inner = (size_t)(axis == 2 ? 1 : axis == 1 ? s[2] : s[1] * s[2]), n = (size_t)(hi - lo) * inner;
+	size_t outer = (size_t)(channels * s[0] * s[1] * s[2]) / (size_t)s[axis] / inner;
+	float *out = xmalloc(outer * n, sizeof *out);
+
+	for (size_t o = 0; o < outer; o++)
+		memcpy(out + o * n, in + (o * (size_t)s[axis] + (size_t)lo) * inner, n * sizeof *out);
+	return out;
+}
+
+/* restore() of the whole volume, and slab by slab for slabs of any size, which has to give the same bytes. */
+static bool back(float **out, const float *logits, int64_t channels, const struct grids *g, const struct plan *p,
+                 const struct labels *labels, bool parity, bool logits_only)
+{
+	const struct restore r = { g, p, labels, channels, parity, logits_only };
+	const int64_t *s = g->original, area = s[1] * s[2];
+
+	*out = NULL;
+	if (!restore_possible(&r))
+		return false;
+	for (int64_t dz = s[0]; dz > 0; dz--) {
+		float *volume = xmalloc((size_t)(channels * s[0] * area), sizeof *volume);
+		for (int64_t z = 0, n, lo, hi; z < s[0]; z += n) {
+			n = s[0] - z < dz ? s[0] - z : dz;
+			restore_reach(&lo, &hi, &r, z, n);
+			float *in = planes_of(logits, channels, g->network, restore_axis(&r), lo, hi);
+			float *slab = xmalloc((size_t)(channels * n * area), sizeof *slab);
+			if (!restore(slab, in, &r, z, n))
+				return false;
+			for (int64_t c = 0; c < channels; c++)
+				memcpy(volume + (c * s[0] + z) * area, slab + c * n * area, (size_t)(n * area) * sizeof *slab);
+			free(in);
+			free(slab);
+		}
+		if (!*out) {
+			*out = volume;
+			continue;
+		}
+		CHECK(!memcmp(volume, *out, (size_t)(channels * s[0] * area) * sizeof *volume), "slabs of %d planes differ", (int)dz);
+		free(volume);
+	}
+	return true;
+}
+
 /* What goes to the network at the image's own spacing comes back as it was, for every order of axes. */
 static void there_and_back(void)
 {
@@ -78,7 +124,7 @@ static void there_and_back(void)
 		frame_reset(&f, "case");
 		grids_to_frame(&f, &g);
 		CHECK(grids_from_frame(&h, &f) && !memcmp(&g, &h, sizeof g), "grids in a header: %s", failed_text());
-		CHECK(restore(&out, in, 2, &h, &p, &l, false, true), "%s", failed_text());
+		CHECK(back(&out, in, 2, &h, &p, &l, false, true), "%s", failed_text());
 		CHECK(!memcmp(out, image, sizeof image), "order %d does not come back", o);
 		free(in);
 		free(out);
@@ -120,9 +166,9 @@ static void turned(void)
 		frame_reset(&f, "case");
 		grids_to_frame(&f, &g);
 		CHECK(grids_from_frame(&h, &f) && !memcmp(&g, &h, sizeof g), "way %d in a header: %s", way, failed_text());
-		CHECK(restore(&out, in, 2, &h, &p, &l, false, true) && !memcmp(out, image, sizeof image), "way %d does not come back", way);
+		CHECK(back(&out, in, 2, &h, &p, &l, false, true) && !memcmp(out, image, sizeof image), "way %d does not come back", way);
 		free(out);
-		CHECK(restore(&out, in, 2, &h, &p, &l, false, false) && !memcmp(out, plain, sizeof plain), "probabilities of way %d", way);
+		CHECK(back(&out, in, 2, &h, &p, &l, false, false) && !memcmp(out, plain, sizeof plain), "probabilities of way %d", way);
 		free(in);
 		free(out);
 	}
@@ -149,10 +195,10 @@ static void probabilities(bool regions, bool parity, bool resampled)
 	logits = xmalloc((size_t)(channels * n), sizeof *logits);
 	for (int64_t i = 0; i < channels * n; i++)
 		logits[i] = half_round((float)(6 * uniform()));
-	CHECK(restore(&out, logits, channels, &g, &p, &l, parity, false), "%s", failed_text());
+	CHECK(back(&out, logits, channels, &g, &p, &l, parity, false), "%s", failed_text());
 	for (int c = 0; c < channels; c++) {
 		CHECK(resample_float(channel, g.after_crop, logits + c * n, g.network, 1, &p.probabilities, g.network_spacing,
-		                     g.spacing, parity),
+		                     g.spacing, parity, NULL),
 		      "%s", failed_text());
 		for (int i = 0; i < 3 * 5 * 6; i++)
 			sum[i] += e[c][i] = exp(channel[i]);
@@ -184,6 +230,38 @@ static void probabilities(bool regions, bool parity, bool resampled)
 	free(out);
 }
 
+/* Slabs of planes along any axis, flipped or not, by any resampler, to a coarser and to a finer grid. */
+static void slabs(void)
+{
+	static const struct resampler ways[] = { { .kind = RESAMPLE_DEFAULT, .order = 1, .force_separate_z = 0 },
+		{ .kind = RESAMPLE_DEFAULT, .order = 1, .force_separate_z = 1 }, { .kind = RESAMPLE_DEFAULT, .order = 3, .force_separate_z = -1 },
+		{ .kind = RESAMPLE_DEFAULT, .order = 3, .force_separate_z = 1 }, { .kind = RESAMPLE_DEFAULT, .order_z = 1, .force_separate_z = 1 },
+		{ .kind = RESAMPLE_TORCH, .force_separate_z = 1 }, { .kind = RESAMPLE_TORCH_SIMPLE } };
+	static float image[2 * VOXELS];
+	const struct labels l = some_labels(false);
+	struct grids g;
+	float *in, *logits, *out;
+
+	an_image(image);
+	for (int way = 0; way < 6 * 8 * 7; way++) {
+		struct orientation o = { .axis = { 0, 1, 2 }, .flip = { way & 1, way & 2, way & 4 }, .spacing_mm = { 3, 1, 2.5 } };
+		struct plan p = a_plan(orders[way / 8 % 6]);
+		size_t n;
+		p.probabilities = ways[way / 48];
+		for (int i = 0; i < 3; i++)
+			p.spacing[i] = o.spacing_mm[p.transpose_forward[i]] * (way % 2 ? 0.6 : 1.7);
+		CHECK(preprocess(&in, &g, image, 2, shape, sizes, &o, NULL, &l, &p), "%s", failed_text());
+		n = (size_t)(l.n_outputs * g.network[0] * g.network[1] * g.network[2]);
+		logits = xmalloc(n, sizeof *logits);
+		for (size_t i = 0; i < n; i++)
+			logits[i] = (float)(6 * uniform());
+		CHECK(back(&out, logits, l.n_outputs, &g, &p, &l, way & 8, false), "%s", failed_text());
+		free(in);
+		free(logits);
+		free(out);
+	}
+}
+
 /* A logit of 6e-8 gives exactly a half, which is not more than a half. */
 static void half(void)
 {
@@ -201,9 +279,9 @@ static void half(void)
 		           .network_spacing = { 1, 1, 1 } };
 	float logits[2] = { 6e-8f, -200 }, *out;
 
-	CHECK(restore(&out, logits, 2, &g, &p, &l, false, false) && out[0] == 0.5f && out[1] == 0, "%.9g %.9g", out[0], out[1]);
+	CHECK(back(&out, logits, 2, &g, &p, &l, false, false) && out[0] == 0.5f && out[1] == 0, "%.9g %.9g", out[0], out[1]);
 	free(out);
-	CHECK(!restore(&out, logits, 1, &g, &p, &l, false, false) && strstr(failed_text(), "1 outputs"),
+	CHECK(!back(&out, logits, 1, &g, &p, &l, false, false) && strstr(failed_text(), "1 outputs"),
 	      "one output for two regions");
 }
 
@@ -281,6 +359,7 @@ int main(void)
 	turned();
 	for (int i = 0; i < 8; i++)
 		probabilities(i & 1, i & 2, i & 4);
+	slabs();
 	half();
 	cascade();
 	refusals();
