@@ -114,6 +114,9 @@ install: all
 uninstall:
 	rm -rf '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/share/qualm' '$(DESTDIR)$(PREFIX)/bin/qualm'
 	rm -f '$(DESTDIR)$(man)'/man[1-9]/qualm.1 '$(DESTDIR)$(man)'/man[1-9]/qualm-*.[1-9]
+## bench-peer: whole jobs against nnU-Net itself (MODEL=FOLDER IMAGES=FOLDER; PEER=FOLDER: a Python environment that has it)
+bench-peer: all
+	scripts/bench-peer $(B)/bin "$(MODEL)" "$(IMAGES)"
 ## clean: remove build/
 clean:
 	rm -rf build
@@ -121,4 +124,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all tests check check-asan lint demo bench install uninstall clean help FORCE
+.PHONY: all bench-peer tests check check-asan lint demo bench install uninstall clean help FORCE
