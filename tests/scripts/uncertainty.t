@@ -67,18 +67,21 @@ for wrong in 'no-model images out' "$model no-images out" "$model $TESTS/phantom
 done
 uncertainty -h | grep -q '^usage: uncertainty'
 
-# Interrupted: status 130, no process and no temporary file is left, finished cases count, the same command ends the work.
+# Interrupted by Ctrl-C, which all processes of a terminal get: status 130, no process and no temporary file is left, finished cases count, the same command ends the work.
 for by in cases checkpoint; do
 	for image in images/*; do
 		for copy in a b; do cp "$image" "images/x$copy-$(basename "$image")"; done
 	done
-	uncertainty --by $by -j 1 -b 1 "$model" images stopped-$by 2> err &
+	# A shell's background jobs ignore SIGINT, and one signal is to reach the whole group: hence Python in between.
+	/usr/bin/python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL); os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' \
+		uncertainty --by $by -j 1 -b 1 "$model" images stopped-$by 2> err &
 	pid=$!
 	for _ in $(seq 600); do
 		[ "$(find stopped-$by/parts -maxdepth 1 -name '[!.]*.tsv' -o -name 'fold*.frames' 2> /dev/null | wc -l)" -lt 2 ] || break
 		sleep 0.1
 	done
-	kill -TERM "$pid"
+	kill -INT "-$pid"
 	status=0
 	wait "$pid" || status=$?
 	[ "$status" -eq 130 ] || { echo "interrupted: $status"; cat err; exit 1; }
