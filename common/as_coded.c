@@ -84,12 +84,6 @@ void coded_class_entropy(float *out, const float *probs, size_t voxels)
 		out[v] = -(p1[v] * log2f(p1[v]) + p0[v] * log2f(p0[v]));
 }
 
-void coded_mask(unsigned char *mask, const float *probs, size_t voxels)
-{
-	for (size_t v = 0; v < voxels; v++)
-		mask[v] = probs[voxels + v] > 0.5f;
-}
-
 /* NumPy's order of summation in fp32: eight partial sums in blocks of 128, blocks in a tree. */
 static float pairwise(const float *x, size_t n)
 {

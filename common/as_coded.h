@@ -31,8 +31,7 @@ void coded_class_entropy(float *out, const float *probs, size_t voxels);
 /* The score of a map [voxels] of plane 0: its edge image is an 8-bit difference, 0 - 1 = 255 at every contour voxel, and
  * the ratio is multiplied by 100.  Without contour inf, or NaN when the sum is 0 or NaN. */
 double coded_score(const float *map, size_t voxels, int64_t contour_voxels);
-/* mask: [voxels] of 0 and 1, where the mean of channel 1 is above 0.5. */
-void coded_mask(unsigned char *mask, const float *probs, size_t voxels);
-/* 2 sum(mask label) / (sum mask + sum label); the label's values count as numbers. */
+/* 2 sum(mask label) / (sum mask + sum label); mask: [voxels], 1 where the mean of channel 1 is above 0.5; the label's values
+ * count as numbers. */
 double coded_dice(const unsigned char *mask, const float *label, size_t voxels);
 #endif

@@ -70,6 +70,18 @@ float half_to_float(uint16_t h)
 	return f;
 }
 
+void bytes_swap(void *data, size_t size, size_t n)
+{
+	unsigned char *p = data;
+
+	for (; n; n--, p += size)
+		for (size_t i = 0; i < size / 2; i++) {
+			unsigned char t = p[i];
+			p[i] = p[size - 1 - i];
+			p[size - 1 - i] = t;
+		}
+}
+
 float half_round(float x) { return half_to_float(half_from_float(x)); }
 
 #define WIDEN(T) do { for (size_t i = 0; i < n; i++) { T v; memcpy(&v, (const char *)src + i * sizeof v, sizeof v); dst[i] = (float)v; } } while (0)

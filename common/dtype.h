@@ -23,6 +23,9 @@ uint16_t half_from_float(float x);
 float half_to_float(uint16_t h);
 float half_round(float x);                        /* half_to_float(half_from_float(x)) */
 
+/* Reverses the bytes of each of n elements in place. */
+void bytes_swap(void *data, size_t size, size_t n);
+
 /* Widen n elements of type t at src to fp32 (integers over 2^24 round). dst and src do not overlap. */
 void dtype_to_float(float *dst, const void *src, enum dtype t, size_t n);
 #endif

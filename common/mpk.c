@@ -109,7 +109,6 @@ bool mpk_unpack(msgpack_zone *zone, msgpack_object *out, const void *buf, size_t
 	return ok;
 }
 
-msgpack_object mpk_nil(void) { return (msgpack_object){ .type = MSGPACK_OBJECT_NIL }; }
 msgpack_object mpk_bool(bool v) { return (msgpack_object){ .type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = v }; }
 msgpack_object mpk_real(double v) { return (msgpack_object){ .type = MSGPACK_OBJECT_FLOAT64, .via.f64 = v }; }
 msgpack_object mpk_map(void) { return (msgpack_object){ .type = MSGPACK_OBJECT_MAP }; }

@@ -28,7 +28,6 @@ enum mpk_found mpk_scan(struct mpk_scan *s, const void *buf, size_t n, const cha
 bool mpk_unpack(msgpack_zone *zone, msgpack_object *out, const void *buf, size_t n);
 
 /* Values.  Text is copied into the zone. */
-msgpack_object mpk_nil(void);
 msgpack_object mpk_bool(bool v);
 msgpack_object mpk_int(int64_t v);
 msgpack_object mpk_real(double v);

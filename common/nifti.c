@@ -27,16 +27,6 @@ static const struct run { int at, width, count; } runs_1[] = {
 	{ 0, 4, 1 }, { 12, 2, 2 }, { 16, 8, 28 }, { 344, 4, 2 }, { 352, 8, 18 }, { 496, 4, 3 }, { 0, 0, 0 }
 };
 
-static void swap(unsigned char *p, int width, size_t count)
-{
-	for (; count; count--, p += width)
-		for (int i = 0; i < width / 2; i++) {
-			unsigned char t = p[i];
-			p[i] = p[width - 1 - i];
-			p[width - 1 - i] = t;
-		}
-}
-
 /* NIfTI-1 as NIfTI-2: what decides grid, type and geometry.  Every float is a double: nifti_narrow() gives the same bits back. */
 static void widen(struct nifti_2_header *to, const struct nifti_1_header *h)
 {
@@ -242,7 +232,7 @@ static bool voxels(struct image *im, struct nonfinite *l, gzFile in, const struc
 		if (!fetch(in, chunk, step * size, path))
 			return false;
 		if (swapped)
-			swap((unsigned char *)chunk, (int)size, step);
+			bytes_swap(chunk, size, step);
 		make_finite(l, chunk, type, step, at, scaled ? slope : 1);
 		dtype_to_float(out, chunk, type, step);
 		if (scaled)
@@ -277,7 +267,7 @@ static bool read_header(unsigned char raw[540], size_t *n, bool *swapped, gzFile
 	if (memcmp(raw + (length == 348 ? 344 : 4), length == 348 ? "n+1" : "n+2", 4))
 		return fail(XDATA, "%s: the NIfTI magic bytes are missing; it is an Analyze file or damaged", path);
 	for (const struct run *r = length == 348 ? runs_1 : runs_2; *swapped && r->count; r++)
-		swap(raw + r->at, r->width, (size_t)r->count);
+		bytes_swap(raw + r->at, (size_t)r->width, (size_t)r->count);
 	return true;
 }
 

@@ -88,16 +88,6 @@ static bool skip(struct bytes *b, int64_t n, char *chunk, size_t room)
 	return true;
 }
 
-static void swap(unsigned char *p, size_t size, size_t n)
-{
-	for (; n; n--, p += size)
-		for (size_t i = 0; i < size / 2; i++) {
-			unsigned char t = p[i];
-			p[i] = p[size - 1 - i];
-			p[size - 1 - i] = t;
-		}
-}
-
 static bool voxels(float *out, struct bytes *b, const struct volume *v, size_t n)
 {
 	size_t size = dtype_size(v->type);
@@ -108,7 +98,7 @@ static bool voxels(float *out, struct bytes *b, const struct volume *v, size_t n
 		step = n - at < CHUNK ? n - at : CHUNK;
 		ok = fetch(b, chunk, step * size);
 		if (ok && v->big_endian)
-			swap((unsigned char *)chunk, size, step);
+			bytes_swap(chunk, size, step);
 		if (ok)
 			dtype_to_float(out + at, chunk, v->type, step);
 	}
