@@ -16,7 +16,7 @@
 static const char *const arrays[] = { "probabilities", "softmax", NULL };   /* nnU-Net v2; v1 */
 
 struct names { int n, capacity; char **name; };
-struct folder { char *path, *name; struct names cases; };      /* name: last part of path; cases: sorted bytewise */
+struct folder { char *path, *name; struct names cases; };      /* name: of the member; cases: sorted bytewise */
 struct folders { int n; struct folder *f; };
 
 static void add(struct names *l, const char *name, size_t length)
@@ -73,15 +73,52 @@ static void list_npz(struct names *l, const char *folder)
 	sort_unique(l);
 }
 
+/* The last n parts of a path, joined by underscores, since they name files as well. */
+static char *last_parts(const char *path, int n)
+{
+	const char *from = path + strlen(path);
+	char *name;
+
+	while (from > path && (from[-1] != '/' || --n > 0))
+		from--;
+	name = xstrdup(from);
+	for (char *s = name; (s = strchr(s, '/')); )
+		*s = '_';
+	return name;
+}
+
+/* A folder that has the name of another; NULL if each has its own. */
+static const struct folder *shares_name(const struct folders *all)
+{
+	for (int i = 0; i < all->n; i++)
+		for (int k = 0; k < i; k++)
+			if (!strcmp(all->f[i].name, all->f[k].name))
+				return &all->f[i];
+	return NULL;
+}
+
+/* A member is called as its folder, or, where folders share a name (a/test b/test), by as many parts as tell them all apart. */
+static void name_members(struct folders *all)
+{
+	const struct folder *twin;
+
+	for (int parts = 2; (twin = shares_name(all)); parts++) {
+		if (parts > (int)strlen(twin->path))
+			die(XDATA, "%s cannot be told from another member by its name", twin->path);
+		for (int i = 0; i < all->n; i++) {
+			free(all->f[i].name);
+			all->f[i].name = last_parts(all->f[i].path, parts);
+		}
+	}
+}
+
 static struct folder open_folder(const char *path)
 {
 	struct folder f = { .path = xstrdup(path) };
-	const char *slash;
 
 	for (size_t end = strlen(path); end > 1 && f.path[end - 1] == '/'; end--)
 		f.path[end - 1] = 0;
-	slash = strrchr(f.path, '/');
-	f.name = xstrdup(slash ? slash + 1 : f.path);
+	f.name = last_parts(f.path, 1);
 	list_npz(&f.cases, f.path);
 	return f;
 }
@@ -114,11 +151,7 @@ static struct folders open_folders(char *const *paths, int n)
 	}
 	if (!all.n)
 		die(XDATA, "no folder holds .npz files");
-	for (int i = 0; i < all.n; i++)
-		for (int k = 0; k < i; k++)
-			if (!strcmp(all.f[i].name, all.f[k].name))
-				die(XDATA, "%s and %s would be members of one name, '%s'", all.f[k].path, all.f[i].path,
-					all.f[i].name);
+	name_members(&all);
 	return all;
 }
 

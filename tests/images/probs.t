@@ -74,7 +74,9 @@ os.mkdir("p/unnunet_pred"), os.mkdir("p/other")
 p = subprocess.run(["decode", "--probs", *folders, "p/unnunet_pred"], capture_output=True)
 assert p.returncode == 0 and b"unnunet_pred: left out" in p.stderr and len(frames(p.stdout)[0][1]) == 3, p.stderr
 assert "p/other" in run("decode", "--probs", *folders, "p/other", code=3)
-assert "m1" in run("decode", "--probs", "p/m1", "q/m1", code=3)
+names = [l["member"]["name"] for l in frames(run("decode", "--probs", "p/m1", "q/m1"))[0][0]["layers"]]
+assert names == ["p_m1", "q_m1"], names
+assert "p/m1 cannot be told" in run("decode", "--probs", "p/m1", "p/m1/", code=3)
 
 # a case that is missing in one folder, an extra one, another shape, a damaged file
 member("p/m1", "c")
