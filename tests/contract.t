@@ -123,4 +123,5 @@ echo "$table" | while read -r case input arguments kind; do
 	echo "$failed" > "failed.$case"
 	cat "failed.$case" >> failures
 done
-! grep -q 1 failures && [ "$failed" -eq 0 ]
+if grep -q 1 failures; then exit 1; fi
+[ "$failed" -eq 0 ]

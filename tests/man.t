@@ -14,4 +14,5 @@ for page in "$TOP"/man/*.1; do
 	done < examples
 done
 echo "note: $n examples run"
-[ "$n" -gt 0 ] && [ "$failed" -eq 0 ]
+[ "$n" -gt 0 ]
+[ "$failed" -eq 0 ]

@@ -19,4 +19,5 @@ for f in forward/*.nii.gz; do
 	decode -l "$golden/predict/hippocampus_3d_fullres_fold_0/$name" | frames -d wanted.frames --data > /dev/null || changed=1
 	n=$((n + 1))
 done
-[ "$n" -eq 2 ] && [ "$changed" -eq 1 ]          # the ensemble is not one of its members
+[ "$n" -eq 2 ]
+[ "$changed" -eq 1 ]                    # the ensemble is not one of its members

@@ -43,7 +43,8 @@ grep -q 'small/b/fold_2/checkpoint_final.pth: weight .* is missing' err
 for nothing in small/a/images nowhere; do
 	status=0
 	check $nothing > out 2> err || status=$?
-	[ "$status" -eq 3 ] && grep -q "$nothing" err
+	[ "$status" -eq 3 ]
+	grep -q "$nothing" err
 done
 rm -r small/a/fold_*
 status=0

@@ -74,7 +74,8 @@ decode good/images | normalize good > in.frames
 fault nan=encoder.stages.2.0.convs.0.conv.weight
 refused_both=0
 infer-checkpoint -k $bad < in.frames > out.frames 2> err || refused_both=$?
-[ "$refused_both" -eq 3 ] && [ "$(grep -c 'not finite' err)" -eq 2 ]
+[ "$refused_both" -eq 3 ]
+[ "$(grep -c 'not finite' err)" -eq 2 ]
 frames out.frames > table || true
 [ "$(grep -c 'infer-checkpoint: checkpoint bad' table)" -eq 2 ]
 

@@ -36,4 +36,5 @@ diff -r pictures wanted-pictures
 rm -r labels pictures scores.tsv
 status=0
 score_all '' 2> err || status=$?
-[ "$status" -eq 3 ] && [ ! -e scores.tsv ]
+[ "$status" -eq 3 ]
+[ ! -e scores.tsv ]

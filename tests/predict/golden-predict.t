@@ -38,7 +38,9 @@ predict -i images -o cascade -d 502 -c 3d_cascade_fullres -f 0 --parity -prev_st
 check cascade hippocampus_3d_cascade_fullres
 status=0
 predict -i images -o refused -d 502 -c 3d_cascade_fullres -f 0 2> err || status=$?
-[ "$status" -eq 2 ] && [ "$(wc -l < err)" -eq 1 ] && grep -q -- '-prev_stage_predictions FOLDER$' err
+[ "$status" -eq 2 ]
+[ "$(wc -l < err)" -eq 1 ]
+grep -q -- '-prev_stage_predictions FOLDER$' err
 # nnU-Net's ensembling takes what predict leaves.
 decode --probs one two | average-probs | segment > both.frames
 frames both.frames > /dev/null

@@ -91,7 +91,9 @@ cp -r images some
 head -c 3000 images/phantom_002_0000.png > some/phantom_002_0000.png
 status=0
 predict -m "$model" -i some -o some.out -f 0 1 2> err || status=$?
-[ "$status" -eq 3 ] && [ "$(wc -l < err)" -eq 1 ] && grep -q 'phantom_002.*truncated' err
+[ "$status" -eq 3 ]
+[ "$(wc -l < err)" -eq 1 ]
+grep -q 'phantom_002.*truncated' err
 [ "$(names some.out)" = "${beside}phantom_000.png phantom_001.png phantom_003.png phantom_004.png " ]
 /usr/bin/python3 -c 'import json, sys; a = json.load(open(sys.argv[1])); assert a["num_parts"] == 1 and a["overwrite"] is True and a["folder_with_segs_from_prev_stage"] is None and a["list_of_lists_or_source_folder"] == "some" and len(a) == 9' \
 	some.out/predict_from_raw_data_args.json
@@ -101,4 +103,5 @@ predict -m "$model" -i some -o some.out -f 0 1 2> err || status=$?
 	file=fold_0/checkpoint_final.pth trainer=nnUNetTrainer_4000epochs_NoMirroring 2> err || { tail -n 1 err; exit 1; }
 small=results/Dataset001_Small/nnUNetTrainer_4000epochs_NoMirroring__nnUNetPlans__2d
 predict -d 1 -c 2d -tr nnUNetTrainer_4000epochs_NoMirroring -f 0 -i "$small/images" -o small 2> err
-[ ! -s err ] && [ "$(find small -name 'case_*' | wc -l)" -gt 0 ]
+[ ! -s err ]
+[ "$(find small -name 'case_*' | wc -l)" -gt 0 ]

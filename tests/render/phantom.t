@@ -8,22 +8,26 @@ for picture in overlay panel; do
 	for image in imagesTs/*_0000.png; do
 		name=$(basename "$image" _0000.png)_$picture.png
 		[ "$(wc -c < "with/$name")" -gt 20000 ]
-		! cmp -s "with/$name" "without/$name"
+		if cmp -s "with/$name" "without/$name"; then echo "$name lacks image or reference"; exit 1; fi
 	done
 done
 [ "$(find with without -type f | wc -l)" -eq 8 ]
 render --overlay -o only < scored.frames
-[ "$(find only -name '*_overlay.png' | wc -l)" -eq 2 ] && [ "$(find only -type f | wc -l)" -eq 2 ]
+[ "$(find only -name '*_overlay.png' | wc -l)" -eq 2 ]
+[ "$(find only -type f | wc -l)" -eq 2 ]
 render --panel -o panels < mean.frames          # the segmentation from the probabilities; no map yet
 [ "$(find panels -name '*_panel.png' | wc -l)" -eq 2 ]
 
 # The probabilities of one member are no segmentation, and an image of another size is not that of the case.
 status=0
 render -o none < members.frames 2> err || status=$?
-[ "$status" -eq 3 ] && grep -q average-probs err
+[ "$status" -eq 3 ]
+grep -q average-probs err
 mkdir other
 for image in imagesTs/*; do cp with/"$(basename "$image" _0000.png)_overlay.png" "other/$(basename "$image")"; done
 status=0
 render -i other -o none < scored.frames 2> err || status=$?
-[ "$status" -eq 3 ] && grep -q 'voxels, the case' err && [ "$(wc -l < err)" -eq 1 ]
+[ "$status" -eq 3 ]
+grep -q 'voxels, the case' err
+[ "$(wc -l < err)" -eq 1 ]
 [ -z "$(find none -type f)" ]

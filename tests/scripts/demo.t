@@ -20,5 +20,5 @@ make -s -C "$TOP" FLAVOR="$FLAVOR" demo DATA="$PWD/data" MODEL="$TESTS/phantom/m
 [ "$(wc -l < other/scores.tsv)" -eq 3 ]
 tail -n 1 said | grep -q '_overlay.png$'
 [ ! -e other/class_entropy.png ]
-! sh "$TOP/scripts/demo" DATA="$PWD/data" 2> err
+if sh "$TOP/scripts/demo" DATA="$PWD/data" 2> err; then exit 1; fi
 [ "$(wc -l < err)" -eq 1 ]

@@ -9,19 +9,21 @@ run out/scores.tsv labels out/correlation.tsv out/pictures/phantom_002_panel.png
 uncertainty -r "$TESTS/phantom/labelsTs" "$model" images script
 cmp out/scores.tsv script/scores.tsv
 diff -r out/labels script/labels
-[ -s out/pictures/phantom_002_overlay.png ] && [ -s out/pictures/phantom_002_panel.png ]
+[ -s out/pictures/phantom_002_overlay.png ]
+[ -s out/pictures/phantom_002_panel.png ]
 [ "$(head -n 1 out/correlation.tsv | cut -f 1)" = score ]
 
 run -q out/scores.tsv labels
 touch images/phantom_000_0000.png
-! run -q out/scores.tsv
+if run -q out/scores.tsv; then echo "a changed image changes nothing"; exit 1; fi
 rm out/labels/phantom_000.png
 run out/labels/phantom_000.png
 cmp out/labels/phantom_000.png script/labels/phantom_000.png
 
 # A damaged image fails its own results and leaves nothing under their names.
 head -c 3000 images/phantom_001_0000.png > images/phantom_003_0000.png
-! run -k out/scores.tsv 2> err
-[ ! -e out/scores/phantom_003.tsv ] && [ ! -e out/mean/phantom_003.frames ]
-! make -s -f "$TOP/scripts/experiment.mk" IMAGES=images 2> err
+if run -k out/scores.tsv 2> err; then exit 1; fi
+[ ! -e out/scores/phantom_003.tsv ]
+[ ! -e out/mean/phantom_003.frames ]
+if make -s -f "$TOP/scripts/experiment.mk" IMAGES=images 2> err; then exit 1; fi
 grep -q 'MODEL=FOLDER is needed' err

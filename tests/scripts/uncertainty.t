@@ -41,7 +41,8 @@ cp "$TESTS/phantom/imagesTs/phantom_001_0000.png" images
 # Results of something else are not mixed in.
 status=0
 uncertainty "$model" images cases 2> err || status=$?
-[ "$status" -eq 2 ] && grep -q 'another model, reference' err
+[ "$status" -eq 2 ]
+grep -q 'another model, reference' err
 
 # A case that fails has its row; the others are there; when the cause is gone, only that one is computed.
 cp images/phantom_000_0000.png whole.png

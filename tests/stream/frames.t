@@ -44,7 +44,8 @@ X
 frames -s 3 small | frames -d small
 status=0
 frames failing > list || status=$?
-[ "$status" -eq 3 ] && grep -q 'failed: decode: no such file' list
+[ "$status" -eq 3 ]
+grep -q 'failed: decode: no such file' list
 
 # Comparison: equal, different by a little, in a key, in a score, by a case, and in NaN.
 differ() {      # differ STREAM WORDS OPTION...: the difference from small is found and named

@@ -18,4 +18,5 @@ echo "note: $(/usr/bin/python3 -c "print('%.2f' % (0.268435456 / (($end - $begin
 frames -d large.frames --memory 80M passed.frames
 status=0
 frames -d large.frames --memory 60M passed.frames 2> err || status=$?
-[ "$status" -eq 3 ] && grep -q 'over the limit' err
+[ "$status" -eq 3 ]
+grep -q 'over the limit' err

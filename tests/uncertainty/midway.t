@@ -17,10 +17,13 @@ out.write(msgpack.packb({"end": True, "frames": 2, "failed": 0}))
 X
 status=0
 average-probs < members.frames > mean.frames 2> err || status=$?
-[ "$status" -eq 3 ] && [ "$(wc -l < err)" -eq 1 ] && grep -q '^average-probs: a: ' err
+[ "$status" -eq 3 ]
+[ "$(wc -l < err)" -eq 1 ]
+grep -q '^average-probs: a: ' err
 status=0
 average-probs -k < members.frames > mean.frames 2> err || status=$?
-[ "$status" -eq 3 ] && [ "$(wc -l < err)" -eq 1 ]
+[ "$status" -eq 3 ]
+[ "$(wc -l < err)" -eq 1 ]
 status=0
 entropy < mean.frames | contour-norm | score > scores.tsv || status=$?
 cat scores.tsv
