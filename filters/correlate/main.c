@@ -7,7 +7,7 @@
 #include "common/io.h"
 #include "common/opt.h"
 #include "common/stats.h"
-#include "filters/correlate/tsv.h"
+#include "common/tsv.h"
 
 static const char *against = "dice", *columns;
 static const struct opt opts[] = {

@@ -7,7 +7,7 @@
 #include "common/die.h"
 #include "common/io.h"
 #include "common/opt.h"
-#include "filters/correlate/tsv.h"
+#include "common/tsv.h"
 
 static bool slurp_stdin(char **data, size_t *n)
 {

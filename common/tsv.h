@@ -1,6 +1,6 @@
 /* tsv: a table of tab-separated text as numbers, with errors that name the line. */
-#ifndef CORRELATE_TSV_H
-#define CORRELATE_TSV_H
+#ifndef COMMON_TSV_H
+#define COMMON_TSV_H
 #include <stdbool.h>
 #include <stddef.h>
 
