@@ -3,7 +3,7 @@
 #include <string.h>
 #include "common/as_coded.h"
 #include "common/die.h"
-#include "common/image.h"
+#include "common/reference.h"
 #include "filters/score/dice.h"
 
 static bool find_segmentation(struct dice *d, const struct frame *f)
@@ -20,45 +20,11 @@ static bool find_segmentation(struct dice *d, const struct frame *f)
 	return true;
 }
 
-/* A file may hold 0 to the largest label, and the ignore label; any other value is a wrong file or a wrong network. */
-static bool take_reference(struct dice *d, const struct image *im, const struct frame *f, const char *path)
-{
-	size_t n = frame_grid_voxels(f);
-	int largest = d->labels.ignore > d->labels.n_foreground ? d->labels.ignore : d->labels.n_foreground;
-
-	if (im->channels != 1)
-		return fail(XDATA, "%s is a colour picture, not a label map", path);
-	for (int i = 0; i < 3; i++)
-		if (im->shape[i] != f->shape[i])
-			return fail(XDATA, "%s has the shape %lldx%lldx%lld, the segmentation %lldx%lldx%lld", path,
-			            (long long)im->shape[0], (long long)im->shape[1], (long long)im->shape[2],
-			            (long long)f->shape[0], (long long)f->shape[1], (long long)f->shape[2]);
-	d->reference = xmalloc(n, sizeof *d->reference);
-	for (size_t i = 0; i < n; i++) {
-		float v = im->data[i];
-		if (!(v >= 0 && v <= (float)largest && v == floorf(v)))
-			return fail(XDATA, "%s holds the value %g, which is none of the labels 0 to %d", path, (double)v, largest);
-		d->reference[i] = (uint16_t)v;
-	}
-	return true;
-}
-
-static bool read_reference(struct dice *d, const struct frame *f, const char *path)
-{
-	struct image im = {0};
-	bool ok = image_read(&im, f->zone, path);
-
-	if (!ok)
-		return false;
-	ok = take_reference(d, &im, f, path);
-	image_free(&im);
-	return ok;
-}
-
 bool dice_begin(struct dice *d, const struct frame *f, const char *path, bool as_coded)
 {
 	*d = (struct dice){ .as_coded = as_coded };
-	if (!find_segmentation(d, f) || !labels_from_frame(&d->labels, f, d->probs ? d->probs->channels : 0) || !read_reference(d, f, path))
+	if (!find_segmentation(d, f) || !labels_from_frame(&d->labels, f, d->probs ? d->probs->channels : 0) ||
+	    !reference_read(&d->reference, path, f, &d->labels))
 		return false;
 	d->seg = xmalloc((size_t)f->slab[0] * (size_t)f->slab[1] * (size_t)f->shape[2], sizeof *d->seg);
 	d->overlap = xcalloc((size_t)labels_n_structures(&d->labels), sizeof *d->overlap);

@@ -1,12 +1,10 @@
 /* score: table of the scores of every case, with Dice where reference labels are given. */
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "common/die.h"
-#include "common/image.h"
 #include "common/io.h"
 #include "common/opt.h"
 #include "common/progress.h"
+#include "common/reference.h"
 #include "filters/score/dice.h"
 #include "filters/score/table.h"
 
@@ -22,24 +20,6 @@ static const struct opt opts[] = {
 	OPT_END
 };
 
-/* The label file of a case, malloc'ed; NULL after fail(). */
-static char *reference_of(const char *name, int n_cases)
-{
-	struct stat st;
-
-	if (stat(references, &st)) {
-		fail_sys("cannot open %s", references);
-		return NULL;
-	}
-	if (S_ISDIR(st.st_mode))
-		return label_file(references, name);
-	if (n_cases > 1) {
-		fail(XDATA, "%s is one label map, but this is case %d of the stream; -r takes a folder", references, n_cases);
-		return NULL;
-	}
-	return xstrdup(references);
-}
-
 static bool begin(struct dice *d, const struct frame *f, int n_cases)
 {
 	char *path;
@@ -48,7 +28,7 @@ static bool begin(struct dice *d, const struct frame *f, int n_cases)
 	*d = (struct dice){0};
 	if (!references)
 		return true;
-	path = reference_of(f->name, n_cases);
+	path = reference_path(references, f->name, n_cases);
 	ok = path && dice_begin(d, f, path, as_coded);
 	free(path);
 	return ok;
