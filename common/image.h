@@ -36,6 +36,8 @@ bool ending_is_picture(const char *ending);
 /* PNG pictures of 8-bit (or 16-bit, host order) samples, channels 1 (grey), 3 (RGB) or 4 (RGBA), rows packed; for labels,
  * overlays and panels. */
 bool png_write(const char *path, const void *pixels, int64_t width, int64_t height, int channels, int bits);
+/* A picture of 8-bit RGB with a text (UTF-8, keyword Description); with a palette where 256 colours suffice. */
+bool png_write_described(const char *path, const unsigned char *rgb, int64_t width, int64_t height, const char *text);
 
 /* The cases of folders or lists: names without channel suffix _0000 and ending, each with the files of its channels in
  * name order.  A folder's cases are sorted bytewise; those of a list keep the order of their first files.  A file without a

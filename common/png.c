@@ -165,15 +165,47 @@ static void give(png_structp png, png_bytep from, size_t n)
 
 static void flush(png_structp png) { (void)png; }
 
-bool png_write(const char *path, const void *pixels, int64_t width, int64_t height, int channels, int bits)
+/* A picture to write: rows of packed samples. */
+struct picture {
+	const void *pixels;
+	int64_t width, height;
+	int type, channels, bits;               /* a colour type of libpng */
+	png_color palette[256];
+	int n_colours;
+	const char *text;                       /* NULL: none */
+};
+
+static void encode(png_structp png, png_infop info, const struct picture *p)
+{
+	size_t row = (size_t)p->width * (size_t)p->channels * (size_t)p->bits / 8;
+
+	png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+	png_set_compression_buffer_size(png, 1 << 16);
+	png_set_IHDR(png, info, (png_uint_32)p->width, (png_uint_32)p->height, p->bits, p->type, PNG_INTERLACE_NONE,
+	             PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+	if (p->n_colours)
+		png_set_PLTE(png, info, p->palette, p->n_colours);
+	if (p->text) {
+		char key[] = "Description";
+		png_text text = { .compression = PNG_ITXT_COMPRESSION_NONE, .key = key, .text = (char *)p->text };
+		png_set_text(png, info, &text, 1);
+	}
+	png_write_info(png, info);
+	if (p->bits == 16)
+		png_set_swap(png);
+	for (int64_t y = 0; y < p->height; y++)
+		png_write_row(png, (png_const_bytep)p->pixels + (size_t)y * row);
+	png_write_end(png, NULL);
+}
+
+static bool write_picture(const char *path, const struct picture *p)
 {
 	struct reading r = { .path = path };
 	struct outfile f;
-	size_t row = (size_t)width * (size_t)channels * (size_t)bits / 8;
 
-	if (width > 0x7fffffff || height > 0x7fffffff)
-		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a PNG", path, (long long)width,
-			(long long)height);
+	if (p->width > 0x7fffffff || p->height > 0x7fffffff)
+		return fail(XDATA, "%s: a picture of %lld x %lld pixels does not fit into a PNG", path, (long long)p->width,
+			(long long)p->height);
 	if (!outfile_open(&f, path))
 		return false;
 	r.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
@@ -182,17 +214,7 @@ bool png_write(const char *path, const void *pixels, int64_t width, int64_t heig
 		die(XIO, "out of memory");
 	if (!setjmp(png_jmpbuf(r.png))) {
 		png_set_write_fn(r.png, &f, give, flush);
-		png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);
-		png_set_compression_buffer_size(r.png, 1 << 16);
-		png_set_IHDR(r.png, r.info, (png_uint_32)width, (png_uint_32)height, bits,
-		             channels == 1 ? PNG_COLOR_TYPE_GRAY : channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_RGB_ALPHA,
-		             PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-		png_write_info(r.png, r.info);
-		if (bits == 16)
-			png_set_swap(r.png);
-		for (int64_t y = 0; y < height; y++)
-			png_write_row(r.png, (png_const_bytep)pixels + (size_t)y * row);
-		png_write_end(r.png, NULL);
+		encode(r.png, r.info, p);
 		r.done = true;
 	} else if (r.error[0]) {
 		fail(XIO, "cannot write %s: %s", path, r.error);
@@ -203,4 +225,52 @@ bool png_write(const char *path, const void *pixels, int64_t width, int64_t heig
 		return false;
 	}
 	return outfile_commit(&f);
+}
+
+bool png_write(const char *path, const void *pixels, int64_t width, int64_t height, int channels, int bits)
+{
+	struct picture p = { .pixels = pixels, .width = width, .height = height, .channels = channels, .bits = bits };
+
+	p.type = channels == 1 ? PNG_COLOR_TYPE_GRAY : channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_RGB_ALPHA;
+	return write_picture(path, &p);
+}
+
+/* index [n]: each pixel's place in the palette, which has the colours in the order of their occurrence; false if there are
+ * more than 256. */
+static bool make_palette(struct picture *p, unsigned char *index, const unsigned char *rgb, size_t n)
+{
+	for (size_t i = 0; i < n; i++, rgb += 3) {
+		int c = 0;
+		while (c < p->n_colours &&
+		       (p->palette[c].red != rgb[0] || p->palette[c].green != rgb[1] || p->palette[c].blue != rgb[2]))
+			c++;
+		if (c == 256)
+			return false;
+		if (c == p->n_colours)
+			p->palette[p->n_colours++] = (png_color){ rgb[0], rgb[1], rgb[2] };
+		index[i] = (unsigned char)c;
+	}
+	return true;
+}
+
+bool png_write_described(const char *path, const unsigned char *rgb, int64_t width, int64_t height, const char *text)
+{
+	struct picture p = { .width = width, .height = height, .bits = 8, .text = text };
+	size_t n = (size_t)width * (size_t)height;
+	unsigned char *index = xmalloc(n, 1);
+	bool ok;
+
+	if (make_palette(&p, index, rgb, n)) {
+		p.type = PNG_COLOR_TYPE_PALETTE;
+		p.channels = 1;
+		p.pixels = index;
+	} else {
+		p.type = PNG_COLOR_TYPE_RGB;
+		p.channels = 3;
+		p.n_colours = 0;
+		p.pixels = rgb;
+	}
+	ok = write_picture(path, &p);
+	free(index);
+	return ok;
 }

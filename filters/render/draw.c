@@ -2,23 +2,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/colour.h"
 #include "common/die.h"
-#include "filters/render/colour.h"
 #include "filters/render/draw.h"
 
 enum { SMALLEST = 420, LARGEST = 900, THINNEST = 24 };  /* pixels of a plane's longer and shorter side */
 
-struct view view_of(const int64_t shape[3], const double spacing_mm[3])
+struct view view_within(const int64_t shape[3], const double spacing_mm[3], int longest)
 {
-	int64_t most = shape[1] > shape[2] ? shape[1] : shape[2];
-	double target = most < SMALLEST ? SMALLEST : most > LARGEST ? LARGEST : (double)most;
 	double tall = (double)shape[1] * spacing_mm[1], wide = (double)shape[2] * spacing_mm[2];
-	double scale = target / (tall > wide ? tall : wide);
+	double scale = longest / (tall > wide ? tall : wide);
 	struct view v = { (int)shape[1], (int)shape[2], (int)(wide * scale + 0.5), (int)(tall * scale + 0.5) };
 
 	v.w = v.w < THINNEST ? THINNEST : v.w;
 	v.h = v.h < THINNEST ? THINNEST : v.h;
 	return v;
+}
+
+struct view view_of(const int64_t shape[3], const double spacing_mm[3])
+{
+	int64_t most = shape[1] > shape[2] ? shape[1] : shape[2];
+
+	return view_within(shape, spacing_mm, (int)(most < SMALLEST ? SMALLEST : most > LARGEST ? LARGEST : most));
 }
 
 /* The source voxels first..first+n-1 of an output pixel and their weights: a triangle as wide as a voxel or, where the
@@ -127,13 +132,15 @@ void draw_image(struct canvas *c, int x, int y, const struct view *v, const floa
 		free(p[i]);
 }
 
-void draw_map(struct canvas *c, int x, int y, const struct view *v, const float *map, double max)
+void draw_map(struct canvas *c, int x, int y, const struct view *v, const float *map, double max, int colours)
 {
 	float *p = resample(v, map);
 
 	for (int j = 0; j < v->h; j++)
-		for (int i = 0; i < v->w; i++)
-			canvas_put(c, x + i, y + j, heat_colour(p[(size_t)j * (size_t)v->w + (size_t)i] / max));
+		for (int i = 0; i < v->w; i++) {
+			double t = p[(size_t)j * (size_t)v->w + (size_t)i] / max;
+			canvas_put(c, x + i, y + j, heat_colour(round(t * (colours - 1)) / (colours - 1)));
+		}
 	free(p);
 }
 

@@ -9,11 +9,13 @@ struct view { int ny, nx, w, h; };
 
 /* Keeps the proportions of the voxels; small planes are enlarged, large ones reduced. */
 struct view view_of(const int64_t shape[3], const double spacing_mm[3]);
+/* The same with a longer side of that many pixels. */
+struct view view_within(const int64_t shape[3], const double spacing_mm[3], int longest);
 /* image: [channels][ny][nx], 1 or 3 channels, from black at the 0.5th to white at the 99.5th percentile of a single channel
  * (three: 0 to 255); brightness 0..1 leaves room for contours above the image. */
 void draw_image(struct canvas *c, int x, int y, const struct view *v, const float *image, int channels, double brightness);
-/* map: [ny][nx]; colours of 0..max. */
-void draw_map(struct canvas *c, int x, int y, const struct view *v, const float *map, double max);
+/* map: [ny][nx]; so many colours of 0..max. */
+void draw_map(struct canvas *c, int x, int y, const struct view *v, const float *map, double max, int colours);
 /* A band inside the border of every value of label [ny][nx]; the i-th of values gets the i-th class's colour. */
 void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values,
                    int n_values, int width);

@@ -1,6 +1,8 @@
 #include <stdio.h>
+#include <stdlib.h>
+#include "common/colour.h"
+#include "common/die.h"
 #include "common/image.h"
-#include "filters/render/colour.h"
 #include "filters/render/draw.h"
 #include "filters/render/layout.h"
 
@@ -8,22 +10,25 @@ enum { MARGIN = 14, GAP = 18, NARROWEST = 420, TITLE = 3, TEXT = 2, LINE = TEXT 
 static const uint32_t paper = 0xffffff, ink = 0x1a1a1a, faint = 0x5a5a5a, empty = 0x303030;
 static const uint32_t reference_colour = 0xffffff, frame_colour = 0xb0b0b0;
 
-/* Image and, over a darker one, the contours; without an image on plain grey. */
-static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
+/* Image and over it the contours; without an image on plain grey. */
+static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s, int band, double brightness)
 {
 	if (s->image)
-		draw_image(c, x, y, v, s->image, s->channels, s->reference ? 0.75 : 0.9);
+		draw_image(c, x, y, v, s->image, s->channels, brightness);
 	else
 		canvas_fill(c, x, y, v->w, v->h, empty);
-	draw_contours(c, x, y, v, s->label, s->value, s->n_classes, BAND);
+	draw_contours(c, x, y, v, s->label, s->value, s->n_classes, band);
 	if (s->reference)
 		draw_borders(c, x, y, v, s->reference, reference_colour);
 }
 
+/* Darker, so that contours stand out. */
+static double dimmed(const struct scene *s) { return s->reference ? 0.75 : 0.9; }
+
 /* The map, and where the segmentation is. */
-static void put_map(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
+static void put_map(struct canvas *c, int x, int y, const struct view *v, const struct scene *s, int colours)
 {
-	draw_map(c, x, y, v, s->map, s->map_max);
+	draw_map(c, x, y, v, s->map, s->map_max, colours);
 	draw_borders(c, x, y, v, s->label, frame_colour);
 }
 
@@ -94,7 +99,7 @@ bool write_overlay(const char *path, const struct scene *s)
 
 	canvas_make(&c, w + 2 * MARGIN, top + v.h + GAP / 2 + legend + MARGIN / 2, paper);
 	put_title(&c, w, s);
-	put_segmentation(&c, MARGIN + (w - v.w) / 2, top, &v, s);
+	put_segmentation(&c, MARGIN + (w - v.w) / 2, top, &v, s, BAND, dimmed(s));
 	put_legend(&c, MARGIN, top + v.h + GAP / 2, w, s);
 	return finish(&c, path);
 }
@@ -117,13 +122,66 @@ bool write_panel(const char *path, const struct scene *s)
 		x += cell + GAP;
 	}
 	canvas_text(&c, x, caption, TEXT, ink, cell, "segmentation");
-	put_segmentation(&c, x, top, &v, s);
+	put_segmentation(&c, x, top, &v, s, BAND, dimmed(s));
 	put_legend(&c, x, top + v.h + GAP / 2, s->map ? w - SCALE + MARGIN - x : w + MARGIN - x, s);
 	x += cell + GAP;
 	if (s->map) {
 		canvas_text(&c, x, caption, TEXT, ink, cell + SCALE, s->map_title);
-		put_map(&c, x, top, &v, s);
+		put_map(&c, x, top, &v, s, HEAT_COLOURS);
 		draw_scale(&c, x + v.w + 10, top, v.h, s->map_max);
 	}
 	return finish(&c, path);
+}
+
+/* So few greys that a thumbnail's colours fit into a palette. */
+static void coarsen_grey(struct canvas *c, int greys)
+{
+	for (unsigned char *p = c->px, *end = p + (size_t)c->w * (size_t)c->h * 3; p < end; p += 3)
+		if (p[0] == p[1] && p[1] == p[2])
+			p[0] = p[1] = p[2] = (unsigned char)((p[0] * (greys - 1) + 127) / 255 * 255 / (greys - 1));
+}
+
+/* What a reader of thumbnails needs to explain them: see render(1). */
+static char *describe(const struct scene *s)
+{
+	char *text, *longer;
+
+	text = xasprintf("cells%s contours%s\n", s->image ? " image" : "", s->map ? " map" : "");
+	for (int i = 0; i < s->n_classes; i++) {
+		longer = xasprintf("%sclass %06x %s\n", text, class_colour(i), s->class_name[i]);
+		free(text);
+		text = longer;
+	}
+	longer = xasprintf("%s%s", text, s->reference ? "reference\n" : "");
+	free(text);
+	if (!s->map)
+		return longer;
+	text = xasprintf("%smap 0 %.9g %s\n", longer, s->map_max, s->map_title);
+	free(longer);
+	return text;
+}
+
+bool write_thumbnail(const char *path, const struct scene *s)
+{
+	enum { LONGEST = 112, GREYS = 48, HEATS = 128, BETWEEN = 2 };
+	struct view v = view_within(s->shape, s->spacing_mm, LONGEST);
+	int cells = 1 + (s->image != NULL) + (s->map != NULL), x = 0;
+	char *text = describe(s);
+	struct canvas c;
+	bool ok;
+
+	canvas_make(&c, cells * v.w + (cells - 1) * BETWEEN, v.h, frame_colour);
+	if (s->image) {
+		draw_image(&c, x, 0, &v, s->image, s->channels, 1);
+		x += v.w + BETWEEN;
+	}
+	put_segmentation(&c, x, 0, &v, s, 1, 1);      /* as bright as the image: the file holds its rows once */
+	x += v.w + BETWEEN;
+	if (s->map)
+		put_map(&c, x, 0, &v, s, HEATS);
+	coarsen_grey(&c, GREYS);
+	ok = png_write_described(path, c.px, c.w, c.h, text);
+	canvas_free(&c);
+	free(text);
+	return ok;
 }

@@ -1,4 +1,4 @@
-/* layout: the two pictures of a case, an overlay and a panel, put together from a plane and what is said about it. */
+/* layout: the pictures of a case, overlay, panel and thumbnail, put together from a plane and what is said about it. */
 #ifndef RENDER_LAYOUT_H
 #define RENDER_LAYOUT_H
 #include "common/labels.h"
@@ -25,4 +25,6 @@ struct scene {
 bool write_overlay(const char *path, const struct scene *s);
 /* Image, contours and heat map side by side; what the scene lacks is left out.  fail()s XIO. */
 bool write_panel(const char *path, const struct scene *s);
+/* The same cells, small and without words, which are in the file's description.  fail()s XIO. */
+bool write_thumbnail(const char *path, const struct scene *s);
 #endif

@@ -12,7 +12,7 @@
 #include "filters/render/slice.h"
 
 static const char *folder, *images, *references, *kind;
-static bool only_overlay, only_panel, pass;
+static bool only_overlay, only_panel, only_thumbnail, pass;
 static int slice_number;
 static double scale_max = NAN;
 static struct case_list sources;
@@ -26,6 +26,7 @@ static const struct opt opts[] = {
 	OPT_INT(0, "slice", &slice_number, "N", 1, 1 << 30, "draw the N-th slice of a volume (else the most uncertain)"),
 	OPT_FLAG(0, "overlay", &only_overlay, "write CASE_overlay.png only"),
 	OPT_FLAG(0, "panel", &only_panel, "write CASE_panel.png only"),
+	OPT_FLAG(0, "thumbnail", &only_thumbnail, "write CASE_thumbnail.png only"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,
@@ -189,13 +190,25 @@ static const float *plane_of(struct work *w, const struct frame *f, int *channel
 	return w->image_plane;
 }
 
+/* If it is among those asked for: all, unless some are named. */
+static bool write_picture(const struct scene *s, const char *what, bool (*write)(const char *, const struct scene *), bool asked)
+{
+	char *path;
+	bool ok;
+
+	if (!asked && (only_overlay || only_panel || only_thumbnail))
+		return true;
+	path = xasprintf("%s/%s_%s.png", folder, s->name, what);
+	ok = write(path, s);
+	free(path);
+	return ok;
+}
+
 static bool draw(struct work *w, const struct frame *f)
 {
 	const struct plane *p = &w->slice.best;
 	size_t n = (size_t)(f->shape[1] * f->shape[2]);
 	struct scene s = { .name = f->name, .z = p->z, .label = p->label, .map = p->map };
-	bool ok = true;
-	char *path;
 
 	name_classes(w, n);
 	say_figures(w, f);
@@ -216,17 +229,8 @@ static bool draw(struct work *w, const struct frame *f)
 		}
 		s.reference = w->reference_plane;
 	}
-	if (only_overlay || !only_panel) {
-		path = xasprintf("%s/%s_overlay.png", folder, f->name);
-		ok = write_overlay(path, &s);
-		free(path);
-	}
-	if (ok && (only_panel || !only_overlay)) {
-		path = xasprintf("%s/%s_panel.png", folder, f->name);
-		ok = write_panel(path, &s);
-		free(path);
-	}
-	return ok;
+	return write_picture(&s, "overlay", write_overlay, only_overlay) && write_picture(&s, "panel", write_panel, only_panel) &&
+	       write_picture(&s, "thumbnail", write_thumbnail, only_thumbnail);
 }
 
 static void one_case(struct sink *out, struct source *in, struct frame *f)

@@ -11,10 +11,17 @@ for picture in overlay panel; do
 		if cmp -s "with/$name" "without/$name"; then echo "$name lacks image or reference"; exit 1; fi
 	done
 done
-[ "$(find with without -type f | wc -l)" -eq 8 ]
+for name in phantom_000 phantom_001; do
+	[ "$(wc -c < "with/${name}_thumbnail.png")" -gt 5000 ]
+	if cmp -s "with/${name}_thumbnail.png" "without/${name}_thumbnail.png"; then exit 1; fi
+done
+[ "$(find with without -type f | wc -l)" -eq 12 ]
 render --overlay -o only < scored.frames
 [ "$(find only -name '*_overlay.png' | wc -l)" -eq 2 ]
 [ "$(find only -type f | wc -l)" -eq 2 ]
+render --thumbnail -o small < scored.frames
+[ "$(find small -name '*_thumbnail.png' | wc -l)" -eq 2 ]
+[ "$(find small -type f | wc -l)" -eq 2 ]
 render --panel -o panels < mean.frames          # the segmentation from the probabilities; no map yet
 [ "$(find panels -name '*_panel.png' | wc -l)" -eq 2 ]
 

@@ -92,12 +92,39 @@ hot[:] = np.nan
 _, panel = drawn([case("nan", volume, hot)])
 assert box(panel, GREEN)[4] > 10000
 
+# A thumbnail: the cells side by side with two pixels between them, a palette, and what it shows in its description.
+def described(path):
+    """Colour type and the text Description of a PNG."""
+    data, at, text = open(path, "rb").read(), 8, None
+    while at < len(data):
+        n, kind = int.from_bytes(data[at:at + 4], "big"), data[at + 4:at + 8]
+        if kind == b"iTXt" and data[at + 8:at + 20] == b"Description\0":
+            text = data[at + 8:at + 8 + n].split(b"\0", 5)[5].decode()
+        at += n + 12
+    return data[25], text
+
+
+with_image = case("small", label, heat, spacing=(1, 0.5, 1.0))
+with_image["labels"] = {"background": 0, "Ä": 1, "B": 2}
+with_image["layers"].append(({"kind": "image"}, np.random.default_rng(2).random((1, 1, 100, 100)).astype("<f4")))
+assert render([with_image], "--thumbnail", "--max", "0.9").returncode == 0
+small = read_png("out/small_thumbnail.png")
+assert small.shape == (56, 3 * 112 + 4, 3), small.shape
+assert (small[:, :112].std(2) == 0).all() and (small[:20, -112:] != small[-20:, -112:]).any()
+top, left, bottom, right, n = box(np.pad(small, ((0, 40), (0, 0), (0, 0))), ORANGE)
+assert abs(top - 0.3 * 56) <= 1 and abs(left - 114 - 0.1 * 112) <= 1 and abs(right - 114 - 0.5 * 112) <= 1, (top, left, right)
+kind, text = described("out/small_thumbnail.png")
+assert kind == 3 and text == "cells image contours map\nclass e69f00 Ä\nclass 56b4e9 B\nmap 0 0.9 t_test\n", (kind, text)
+assert render([case("bare", label, heat)], "--thumbnail").returncode == 0
+kind, text = described("out/bare_thumbnail.png")
+assert read_png("out/bare_thumbnail.png").shape == (112, 2 * 112 + 2, 3) and text.startswith("cells contours map\n"), text
+
 # The same bytes however the grid was cut.
 same = set()
 for cut in ({"slab": 1}, {"slab": 4}, {"slab": 1, "rows": 7}):
     r = render([case("cut", volume, np.random.default_rng(1).random((4, 60, 60)), **cut)])
     assert r.returncode == 0, r.stderr
-    same.add(open("out/cut_panel.png", "rb").read() + open("out/cut_overlay.png", "rb").read())
+    same.add(b"".join(open("out/cut_%s.png" % p, "rb").read() for p in ("panel", "overlay", "thumbnail")))
 assert len(same) == 1
 
 # A thousand by one, one voxel, fifty classes, empty, full, names that do not fit.
@@ -120,4 +147,4 @@ for frames, options, words in ((bad, (), "no label layer"), ([case("y", label, h
     assert not os.path.exists("out/%s_panel.png" % frames[0]["case"])
 r = render(bad + [case("z", label, heat)], "-k")
 assert r.returncode == 3 and os.path.exists("out/z_panel.png") and "x: " in r.stderr, r
-assert not [p for p in os.listdir("out") if not p.endswith(("_overlay.png", "_panel.png"))], os.listdir("out")
+assert not [p for p in os.listdir("out") if not p.endswith(("_overlay.png", "_panel.png", "_thumbnail.png"))], os.listdir("out")

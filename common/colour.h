@@ -1,7 +1,9 @@
 /* colour: a colour map for uncertainty and colours for classes. */
-#ifndef RENDER_COLOUR_H
-#define RENDER_COLOUR_H
+#ifndef COMMON_COLOUR_H
+#define COMMON_COLOUR_H
 #include <stdint.h>
+
+enum { HEAT_COLOURS = 1024 };     /* so many are told apart */
 
 /* Colour of t in 0..1, dark violet over red to light yellow, by a lightness that rises evenly: it keeps its order in grey
  * print and for every kind of colour blindness.  NaN is a middle green that the map does not hold. */

@@ -1,6 +1,6 @@
 #include <math.h>
 #include <stdbool.h>
-#include "filters/render/colour.h"
+#include "common/colour.h"
 
 /* OKLab (Bjoern Ottosson, "A perceptual color space for image processing", 2020) to linear sRGB; false outside the gamut. */
 static bool from_oklab(double rgb[3], double L, double a, double b)
@@ -43,7 +43,7 @@ static uint32_t compute(double t)
 
 uint32_t heat_colour(double t)
 {
-	enum { STEPS = 1024 };
+	enum { STEPS = HEAT_COLOURS };
 	static uint32_t table[STEPS];
 
 	if (isnan(t))
