@@ -13,6 +13,7 @@ average-probs     members         -                                     stream
 segment           mean            -                                     stream
 entropy           mean            -                                     stream
 contour-norm      entropy         -                                     stream
+aggregate         entropy         --per-slice                           stream
 score             normed          -r+labelsTs+-o+scores.out+-p          sink
 score             normed          -r+labelsTs                           text
 encode            labels          -o+out.d+-p                            sink

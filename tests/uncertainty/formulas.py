@@ -85,7 +85,7 @@ for k, (name, P32) in enumerate(CASES.items()):
             close(f["scores"][kind + tail], w.sum() / n if n else math.inf, 1e-6, f"{name} {kind}{tail}")
         if part is None:
             zero = (got["probs"][0 if s else 1:] == 0).all(0)
-            flags = {"one_member": M == 1, "cropped": zero.any(), "empty": not mask.any(), "full": mask.all(), "no_contour": n == 0}
+            flags = {"one_member": M == 1, "cropped": zero.any(), "empty": not mask.any(), "full": mask.all(), "no_contour": n == 0, "empty_worst": n == 0}
             assert set(f["flags"]) == {k for k, v in flags.items() if v}, (name, f["flags"])
 assert all("cropped" in bases["2"][list(CASES).index(n)]["flags"] for n in ("cropped", "cropped_regions", "empty"))
 assert {"full", "no_contour"} <= set(bases["2"][list(CASES).index("full")]["flags"])
