@@ -1,17 +1,19 @@
 /* dice: the overlap of a case's segmentation with reference labels (contract 6.2), counted slab by slab. */
 #ifndef SCORE_DICE_H
 #define SCORE_DICE_H
-#include "common/labels.h"
+#include "common/segmentation.h"
+#include "common/slices.h"
 
 struct overlap { int64_t both, predicted, reference; };   /* voxels, without those that the reference ignores */
 
 struct dice {
-	struct labels labels;
-	struct layer *label, *probs;         /* the segmentation: label if there is one, else made from probs */
+	struct segmentation segmentation;
 	bool as_coded;
+	int64_t planes;
+	int n;                               /* structures: classes or regions */
 	uint16_t *reference;                 /* [z][y][x] of the case */
-	uint16_t *seg;                       /* [voxels of a slab] */
-	struct overlap *overlap;             /* by structure */
+	struct overlap *overlap;             /* [planes][n] */
+	unsigned char *has;                  /* [65536]: 1 for the values of the structure at hand */
 	unsigned char *mask;                 /* as coded: of plane 0 */
 };
 
@@ -21,5 +23,7 @@ bool dice_slab(struct dice *d, const struct frame *f);
 /* Dice of each class or region as dice:NAME, NaN where neither has a voxel, and as dice their mean without the NaN ones;
  * as coded: dice alone.  Becomes scores of the frame. */
 void dice_end(struct dice *d, struct frame *f);
+/* The same of each slice, into the closing map's slices; not as coded.  fail()s XDATA when that gets too long. */
+bool dice_slices(struct dice *d, struct frame *f);
 void dice_free(struct dice *d);              /* after each case, also one that failed */
 #endif

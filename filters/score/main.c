@@ -5,15 +5,17 @@
 #include "common/opt.h"
 #include "common/progress.h"
 #include "common/reference.h"
+#include "common/slices.h"
 #include "filters/score/dice.h"
 #include "filters/score/table.h"
 
 static const char *references, *output;
-static bool pass, as_coded;
+static bool pass, per_slice, as_coded;
 static const struct opt opts[] = {
 	OPT_STRING('r', "references", &references, "LABELS", "folder of reference labels, or the label map of the only case; adds dice"),
 	OPT_STRING('o', "output", &output, "FILE", "write the table into FILE, whole or not at all (standard output)"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on to standard output; needs -o"),
+	OPT_FLAG(0, "per-slice", &per_slice, "a row for each slice instead of each case, where contour-norm or aggregate made them"),
 	OPT_FLAG(0, "as-coded", &as_coded, "compute Dice as UnnUNet's code does, see qualm-unnunet(7)"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,
@@ -34,11 +36,22 @@ static bool begin(struct dice *d, const struct frame *f, int n_cases)
 	return ok;
 }
 
+static bool end_case(struct dice *d, struct frame *f)
+{
+	if (references)
+		dice_end(d, f);
+	if (!per_slice || f->failed)
+		return true;
+	if (references && !dice_slices(d, f))
+		return false;
+	return slices_of(f, "scores") || fail(XDATA, "it has no scores of slices; --per-slice of contour-norm or aggregate makes them");
+}
+
 /* One case through to out (NULL without -p); its scores are then in f. */
 static void one_case(struct sink *out, struct source *in, struct frame *f, int n_cases)
 {
 	struct dice d;
-	bool begun = false;
+	bool begun = false, ok;
 
 	if (!begin(&d, f, n_cases)) {
 		case_failed(out, in, f);
@@ -56,33 +69,77 @@ static void one_case(struct sink *out, struct source *in, struct frame *f, int n
 		begun = true;
 		sink_slab(out, f);
 	}
-	if (references)
-		dice_end(&d, f);
+	ok = end_case(&d, f);
 	dice_free(&d);
-	sink_end(out, f);
+	if (ok)
+		sink_end(out, f);
+	else
+		case_failed(out, in, f);
 }
 
-static void add_row(struct table *t, const struct frame *f)
+/* The row of a case: its scores and flags. */
+static void add_scores(struct table *t, const struct frame *f)
 {
-	const msgpack_object *scores = mpk_get_map(&f->closing, "scores"), *flags = mpk_get_array(&f->closing, "flags");
+	const msgpack_object *scores = mpk_get_map(&f->closing, "scores");
 
-	table_row(t, f->name);
-	if (f->failed) {
-		table_flag(t, "failed");
-		table_reason(t, f->failed);
-		return;
-	}
 	for (uint32_t i = 0; scores && i < scores->via.map.size; i++) {
 		const char *name = mpk_as_str(&scores->via.map.ptr[i].key);
 		double v;
 		if (name && mpk_as_real(&scores->via.map.ptr[i].val, &v))
 			table_put(t, name, v);
 	}
-	if (mpk_get(&f->header, "members"))
-		table_put(t, "members", mpk_get_real(&f->header, "members", 0));
-	for (uint32_t i = 0; flags && i < flags->via.array.size; i++)
-		if (mpk_as_str(&flags->via.array.ptr[i]))
-			table_flag(t, mpk_as_str(&flags->via.array.ptr[i]));
+}
+
+static void add_slice(struct table *t, const struct frame *f, int64_t z)
+{
+	const msgpack_object *scores = slices_of(f, "scores");
+
+	table_put(t, "slice", (double)z);
+	for (uint32_t i = 0; scores && i < scores->via.map.size; i++) {
+		const char *name = mpk_as_str(&scores->via.map.ptr[i].key);
+		double v;
+		if (name && slices_value(&v, &scores->via.map.ptr[i].val, f->shape[0], z))
+			table_put(t, name, v);
+	}
+}
+
+/* Flags of the case; z >= 0: those that slices do not have of their own, and those of the slice. */
+static void add_flags(struct table *t, const struct frame *f, int64_t z)
+{
+	const msgpack_object *flags = mpk_get_array(&f->closing, "flags"), *own = z < 0 ? NULL : slices_of(f, "flags");
+
+	for (uint32_t i = 0; flags && i < flags->via.array.size; i++) {
+		const char *flag = mpk_as_str(&flags->via.array.ptr[i]);
+		if (flag && !mpk_get(own, flag))
+			table_flag(t, flag);
+	}
+	for (uint32_t i = 0; own && i < own->via.map.size; i++) {
+		const char *flag = mpk_as_str(&own->via.map.ptr[i].key);
+		double set;
+		if (flag && slices_value(&set, &own->via.map.ptr[i].val, f->shape[0], z) && set > 0)
+			table_flag(t, flag);
+	}
+}
+
+static void add_rows(struct table *t, const struct frame *f)
+{
+	for (int64_t z = per_slice ? 0 : -1; z < (per_slice ? f->shape[0] : 0); z++) {
+		table_row(t, f->name);
+		if (z < 0)
+			add_scores(t, f);
+		else
+			add_slice(t, f, z);
+		if (mpk_get(&f->header, "members"))
+			table_put(t, "members", mpk_get_real(&f->header, "members", 0));
+		add_flags(t, f, z);
+	}
+}
+
+static void add_failed(struct table *t, const struct frame *f)
+{
+	table_row(t, f->name);
+	table_flag(t, "failed");
+	table_reason(t, f->failed);
 }
 
 static void write_table(struct table *t, struct outfile *file)
@@ -113,11 +170,15 @@ int main(int argc, char **argv)
 	opt_parse(&argc, &argv, opts, "", "table of the scores of every case, with Dice where reference labels are given");
 	if (pass && !output)
 		opt_usage("-p needs -o FILE for the table, since the stream goes to standard output");
+	if (per_slice && as_coded)
+		opt_usage("UnnUNet's code (--as-coded) sees one slice of a case");
 	struct source *in = source_open(NULL);
 	if (pass)
 		out = sink_open(in);
 	if (output && !outfile_open(&file, output))
 		die_failed();
+	if (per_slice)
+		table_column(&table, "slice");
 	if (references)
 		table_column(&table, "dice");
 	progress_begin(source_cases(in));
@@ -127,7 +188,10 @@ int main(int argc, char **argv)
 		else
 			one_case(out, in, &f, n);
 		failed |= f.failed != NULL;
-		add_row(&table, &f);
+		if (f.failed)
+			add_failed(&table, &f);
+		else
+			add_rows(&table, &f);
 		progress_step(f.name);
 	}
 	progress_end();

@@ -9,9 +9,9 @@
 /* Columns stand in the order of their ranks, and of their first occurrence within a rank. */
 static int rank_of(const char *name)
 {
-	static const char *const first[] = { "dice", "mask_pixels", "contour_pixels" };
+	static const char *const first[] = { "slice", "dice", "mask_pixels", "contour_pixels" };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (!strcmp(name, first[i]))
 			return i;
 	for (int i = 0; map_kinds[i]; i++)

@@ -12,7 +12,7 @@ void table_row(struct table *t, const char *name);        /* a new case; the fol
 void table_put(struct table *t, const char *column, double value);
 void table_flag(struct table *t, const char *flag);
 void table_reason(struct table *t, const char *reason);
-/* Tab-separated text, malloc'ed, of *length bytes: case, dice and what else ranks first, members, flags, reason.
+/* Tab-separated text, malloc'ed, of *length bytes: case, slice, dice and what else ranks first, members, flags, reason.
  * Numbers as %.9g, nan or inf; "-" for no flags and no reason. */
 char *table_text(struct table *t, size_t *length);
 void table_free(struct table *t);
