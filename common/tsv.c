@@ -166,3 +166,11 @@ void tsv_free(struct tsv *t)
 	free(t->is_text);
 	*t = (struct tsv){0};
 }
+
+void tsv_put(FILE *out, double v)
+{
+	if (isnan(v))
+		fputs("\tnan", out);                    /* printf may write -nan */
+	else
+		fprintf(out, "\t%.9g", v);
+}

@@ -1,8 +1,9 @@
-/* tsv: a table of tab-separated text as numbers, with errors that name the line. */
+/* tsv: a table of tab-separated text as numbers, with errors that name the line; and how a number is written in one. */
 #ifndef COMMON_TSV_H
 #define COMMON_TSV_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct tsv {
 	char *text;              /* owner of names and cells */
@@ -19,4 +20,7 @@ int tsv_column(const struct tsv *t, const char *name);     /* -1 if there is non
 /* A cell of a column that is no text; NaN where it is empty, "-", NA or nan. */
 double tsv_number(const struct tsv *t, size_t row, int column);
 void tsv_free(struct tsv *t);
+
+/* A tab and a number of nine digits, inf, -inf or nan. */
+void tsv_put(FILE *out, double v);
 #endif

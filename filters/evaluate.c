@@ -9,6 +9,7 @@
 #include "common/plans.h"
 #include "common/progress.h"
 #include "common/summary.h"
+#include "common/tsv.h"
 
 static const char *references, *dataset_json, *output;
 static double tolerance_mm;
@@ -67,14 +68,6 @@ static bool evaluate(struct summary *s, struct labelmap m[2], const struct label
 	return true;
 }
 
-static void put(double v)
-{
-	if (isnan(v))
-		fputs("\tnan", stdout);                 /* printf may write -nan */
-	else
-		printf("\t%.9g", v);
-}
-
 /* A column's value in each row: the mean over the structures that have one, then theirs. */
 static void columns(const struct summary *s, const struct summary_case *c, const char *name, enum metric m)
 {
@@ -92,9 +85,9 @@ static void columns(const struct summary *s, const struct summary_case *c, const
 			sum += c->metric[k][m];
 			n++;
 		}
-	put(n ? sum / n : NAN);
+	tsv_put(stdout, n ? sum / n : NAN);
 	for (int k = 0; k < s->n_structures; k++)
-		put(c->metric[k][m]);
+		tsv_put(stdout, c->metric[k][m]);
 }
 
 /* name: of the case, or "case" for the line of names (c is NULL). */

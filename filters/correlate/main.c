@@ -12,14 +12,15 @@
 static const char *against = "dice", *columns;
 static const struct opt opts[] = {
 	OPT_STRING('y', "against", &against, "COLUMN", "the column that the others are to tell"),
-	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers but members and dice)"),
+	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers but slice, members and dice)"),
 	OPT_END
 };
 
 /* Columns that describe a case instead of rating it. */
 static bool is_score(const struct tsv *t, int c, int y)
 {
-	return c != y && !t->is_text[c] && strcmp(t->name[c], "members") && strcmp(t->name[c], "dice") && strncmp(t->name[c], "dice:", 5);
+	return c != y && !t->is_text[c] && strcmp(t->name[c], "members") && strcmp(t->name[c], "slice") &&
+	       strcmp(t->name[c], "dice") && strncmp(t->name[c], "dice:", 5);
 }
 
 /* The rows where both are finite, x and y: [n_rows]. */
@@ -43,14 +44,6 @@ static bool constant(const double *x, size_t n)
 	return true;
 }
 
-static void put(double v)
-{
-	if (isnan(v))
-		fputs("\tnan", stdout);                 /* printf may write -nan */
-	else
-		printf("\t%.9g", v);
-}
-
 static void one_score(const struct tsv *t, int cx, int cy, double *x, double *y)
 {
 	size_t n = finite_rows(x, y, t, cx, cy);
@@ -68,12 +61,12 @@ static void one_score(const struct tsv *t, int cx, int cy, double *x, double *y)
 		fit = stats_fit(x, y, n);
 	}
 	printf("%s\t%zu\t%zu", t->name[cx], n, t->n_rows - n);
-	put(pearson);
-	put(spearman);
-	put(kendall);
-	put(fit.slope);
-	put(fit.intercept);
-	put(fit.r2);
+	tsv_put(stdout, pearson);
+	tsv_put(stdout, spearman);
+	tsv_put(stdout, kendall);
+	tsv_put(stdout, fit.slope);
+	tsv_put(stdout, fit.intercept);
+	tsv_put(stdout, fit.r2);
 	putchar('\n');
 }
 

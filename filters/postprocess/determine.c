@@ -7,6 +7,7 @@
 #include "common/jsontext.h"
 #include "common/plans.h"
 #include "common/summary.h"
+#include "common/tsv.h"
 #include "filters/postprocess/postprocess.h"
 #include "filters/postprocess/rules.h"
 
@@ -92,20 +93,12 @@ static void measure(struct job *j, struct summary *summary, const struct rule *c
 	free(metric);
 }
 
-static void put(double v)
-{
-	if (isnan(v))
-		fputs("\tnan", stdout);                 /* printf may write -nan */
-	else
-		printf("\t%.9g", v);
-}
-
 /* Accepted or not; says so in the table. */
 static void decide(struct job *j, const struct rule *rule, const char *name, double before, double after, bool accept)
 {
 	fputs(name, stdout);
-	put(before);
-	put(after);
+	tsv_put(stdout, before);
+	tsv_put(stdout, after);
 	puts(accept ? "\tyes" : "\tno");
 	if (accept)
 		rules_add(&j->rules, rule->form, rule->value, rule->n);

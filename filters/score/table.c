@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/maps.h"
+#include "common/tsv.h"
 #include "filters/score/table.h"
 
 /* Columns stand in the order of their ranks, and of their first occurrence within a rank. */
@@ -94,14 +95,6 @@ void table_reason(struct table *t, const char *reason)
 	r->reason = clean(reason);
 }
 
-static void put_number(FILE *out, double v)
-{
-	if (isnan(v))
-		fputs("\tnan", out);                    /* printf may write -nan */
-	else
-		fprintf(out, "\t%.9g", v);
-}
-
 char *table_text(struct table *t, size_t *length)
 {
 	char *text;
@@ -122,7 +115,7 @@ char *table_text(struct table *t, size_t *length)
 		const struct row *r = &t->row[k];
 		fputs(r->name, out);
 		for (int i = 0; i < n; i++)
-			put_number(out, order[i] < r->n ? r->value[order[i]] : NAN);
+			tsv_put(out, order[i] < r->n ? r->value[order[i]] : NAN);
 		fprintf(out, "\t%s\t%s\n", r->flags ? r->flags : "-", r->reason && *r->reason ? r->reason : "-");
 	}
 	free(order);
