@@ -139,3 +139,40 @@ save("in.frames", [{"case": "x", "labels": NAMES, "layers": [({"kind": "probs", 
 run("score --as-coded -r coded.png < in.frames > out.tsv")
 mask = p[1] > 0.5
 close(table("out.tsv")["x"]["dice"], 2 * (mask * ref).sum() / (mask.sum() + ref.sum()), 1e-8, "as coded")
+
+# a row a slice: its Dice, the scores and flags that others made of it; the flags that slices do not have stay the case's
+seg, ref = r.integers(0, 3, (3, 5, 6)), r.integers(0, 3, (3, 5, 6))
+seg[1] = ref[1] = 0
+nifti("refs/v.nii", ref, [3.0, 1.5, 0.75])
+u = r.random((1, 3, 5, 6)).astype("<f4")
+f = labelled("v", seg, members=4, closing={"flags": ["one_member"]})
+f["layers"].append(({"kind": "class_entropy"}, u))
+save("in.frames", [f])
+run("contour-norm --per-slice < in.frames | score --per-slice -r refs -p -o out.tsv > passed.frames")
+rows = [line.rstrip("\n").split("\t") for line in open("out.tsv")]
+assert rows[0] == ("case slice dice mask_pixels contour_pixels class_entropy dice:LV dice:myocardium mask_pixels:LV contour_pixels:LV class_entropy:LV "
+                   "mask_pixels:myocardium contour_pixels:myocardium class_entropy:myocardium members flags reason").split()
+assert [row[:2] for row in rows[1:]] == [["v", str(z)] for z in range(3)]
+for z, row in enumerate(rows[1:]):
+    row = dict(zip(rows[0], row))
+    values = {p: dice(seg[z] == v, ref[z] == v) for p, v in (("LV", 1), ("myocardium", 2))}
+    for p, v in values.items():
+        close(row["dice:" + p], v, 1e-8, f"slice {z}")
+        n = contour((seg == {"LV": 1, "myocardium": 2}[p])[z:z + 1]).sum()
+        close(row["class_entropy:" + p], u[0, z].astype(float).sum() / n if n else math.inf, 1e-8, f"slice {z}")
+    close(row["dice"], mean_dice(values.values()), 1e-8, f"slice {z}")
+    assert row["mask_pixels"] == str((seg[z] > 0).sum()) and row["members"] == "4"
+    assert row["flags"] == ("one_member,empty,no_contour,empty_worst" if z == 1 else "one_member"), row
+again = read("passed.frames")[0]
+close(again["scores"]["dice"], mean_dice([dice(seg == 1, ref == 1), dice(seg == 2, ref == 2)]), 1e-8, "the case's own")
+assert np.frombuffer(again["closing"]["slices"]["scores"]["mask_pixels"], "<f8").tolist() == [(s > 0).sum() for s in seg]
+run("contour-norm < in.frames | score --per-slice -r refs > dice.tsv")
+assert open("dice.tsv").readline().split("\t")[:3] == ["case", "slice", "dice"] and len(list(open("dice.tsv"))) == 4
+said = run("contour-norm < in.frames | score --per-slice", 3)
+assert said == "score: v: it has no scores of slices; --per-slice of contour-norm or aggregate makes them\n", said
+save("in.frames", [f, {"case": "b", "failed": {"stage": "decode", "reason": "no"}}])
+run("contour-norm -k --per-slice < in.frames | score --per-slice > out.tsv", 3)
+assert [line.split("\t")[1] for line in open("out.tsv")] == ["slice", "0", "1", "2", "nan"]
+run("correlate -y mask_pixels out.tsv > correlation.tsv")
+assert "slice" not in table("correlation.tsv") and "class_entropy" in table("correlation.tsv")
+assert "sees one slice" in run("score --per-slice --as-coded < in.frames", 2)
