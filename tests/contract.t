@@ -12,6 +12,8 @@ infer-checkpoint  normal          MODEL/fold_0/checkpoint_17.pth        grid
 average-probs     members         -                                     stream
 segment           mean            -                                     stream
 entropy           mean            -                                     stream
+temper            mean            -t+2                                  stream
+calibrate         mean            -r+labelsTs                           text
 contour-norm      entropy         -                                     stream
 aggregate         entropy         --per-slice                           stream
 score             normed          -r+labelsTs+-o+scores.out+-p          sink
