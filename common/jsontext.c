@@ -38,9 +38,9 @@ static void new_line(FILE *f, int depth) { fprintf(f, "\n%*s", 4 * depth, ""); }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-static void put(FILE *f, json_object *o, int depth);
+static void put(FILE *f, json_object *o, enum json_order order, int depth);
 
-static void put_object(FILE *f, json_object *o, int depth)
+static void put_object(FILE *f, json_object *o, enum json_order order, int depth)
 {
 	const char **key = xmalloc((size_t)json_object_object_length(o) + 1, sizeof *key);
 	int n = 0;
@@ -49,7 +49,8 @@ static void put_object(FILE *f, json_object *o, int depth)
 		(void)value;
 		key[n++] = name;
 	}
-	qsort(key, (size_t)n, sizeof *key, by_name);
+	if (order == JSON_SORTED)
+		qsort(key, (size_t)n, sizeof *key, by_name);
 	putc('{', f);
 	for (int i = 0; i < n; i++) {
 		if (i)
@@ -57,7 +58,7 @@ static void put_object(FILE *f, json_object *o, int depth)
 		new_line(f, depth + 1);
 		put_text(f, key[i]);
 		fputs(": ", f);
-		put(f, json_object_object_get(o, key[i]), depth + 1);
+		put(f, json_object_object_get(o, key[i]), order, depth + 1);
 	}
 	if (n)
 		new_line(f, depth);
@@ -65,7 +66,7 @@ static void put_object(FILE *f, json_object *o, int depth)
 	free(key);
 }
 
-static void put_array(FILE *f, json_object *o, int depth)
+static void put_array(FILE *f, json_object *o, enum json_order order, int depth)
 {
 	size_t n = json_object_array_length(o);
 
@@ -74,20 +75,20 @@ static void put_array(FILE *f, json_object *o, int depth)
 		if (i)
 			putc(',', f);
 		new_line(f, depth + 1);
-		put(f, json_object_array_get_idx(o, i), depth + 1);
+		put(f, json_object_array_get_idx(o, i), order, depth + 1);
 	}
 	if (n)
 		new_line(f, depth);
 	putc(']', f);
 }
 
-static void put(FILE *f, json_object *o, int depth)
+static void put(FILE *f, json_object *o, enum json_order order, int depth)
 {
 	char real[32];
 
 	switch (json_object_get_type(o)) {
-	case json_type_object: put_object(f, o, depth); break;
-	case json_type_array: put_array(f, o, depth); break;
+	case json_type_object: put_object(f, o, order, depth); break;
+	case json_type_array: put_array(f, o, order, depth); break;
 	case json_type_string: put_text(f, json_object_get_string(o)); break;
 	case json_type_double: json_real_text(real, json_object_get_double(o)); fputs(real, f); break;
 	case json_type_int: fprintf(f, "%lld", (long long)json_object_get_int64(o)); break;
@@ -96,20 +97,20 @@ static void put(FILE *f, json_object *o, int depth)
 	}
 }
 
-char *json_python_text(json_object *o, size_t *n)
+char *json_python_text(json_object *o, enum json_order order, size_t *n)
 {
 	char *text = NULL;
 	FILE *f = open_memstream(&text, n);
 
 	if (!f)
 		die(XIO, "out of memory");
-	put(f, o, 0);
+	put(f, o, order, 0);
 	if (fclose(f))
 		die(XIO, "out of memory");
 	return text;
 }
 
-bool json_python_write(const char *path, json_object *o)
+bool json_python_write_in(enum json_order order, const char *path, json_object *o)
 {
 	struct outfile out;
 	size_t n;
@@ -117,7 +118,7 @@ bool json_python_write(const char *path, json_object *o)
 
 	if (!outfile_open(&out, path))
 		return false;
-	text = json_python_text(o, &n);
+	text = json_python_text(o, order, &n);
 	if (!io_write(out.fd, text, n)) {
 		fail_sys("cannot write %s", path);
 		outfile_abort(&out);
@@ -127,3 +128,5 @@ bool json_python_write(const char *path, json_object *o)
 	free(text);
 	return outfile_commit(&out);
 }
+
+bool json_python_write(const char *path, json_object *o) { return json_python_write_in(JSON_SORTED, path, o); }

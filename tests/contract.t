@@ -26,6 +26,9 @@ postprocess       -               apply+-p+predicted/checkpoint_17/postprocessin
 frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text
+fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
+plan              -               -o+pre.d+raw/Dataset506_Phantom       text
+split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 '
 failed=0 n=0
 wrong() { echo "$case: $*"; failed=1; }
