@@ -167,10 +167,15 @@ void tsv_free(struct tsv *t)
 	*t = (struct tsv){0};
 }
 
-void tsv_put(FILE *out, double v)
+void tsv_put_digits(FILE *out, double v, int digits)
 {
 	if (isnan(v))
 		fputs("\tnan", out);                    /* printf may write -nan */
 	else
-		fprintf(out, "\t%.9g", v);
+		fprintf(out, "\t%.*g", digits, v);
+}
+
+void tsv_put(FILE *out, double v)
+{
+	tsv_put_digits(out, v, 9);
 }

@@ -21,6 +21,7 @@ int tsv_column(const struct tsv *t, const char *name);     /* -1 if there is non
 double tsv_number(const struct tsv *t, size_t row, int column);
 void tsv_free(struct tsv *t);
 
-/* A tab and a number of nine digits, inf, -inf or nan. */
+/* A tab and a number of nine digits, or as many as told, inf, -inf or nan. */
 void tsv_put(FILE *out, double v);
+void tsv_put_digits(FILE *out, double v, int digits);
 #endif

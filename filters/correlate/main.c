@@ -1,4 +1,4 @@
-/* correlate: how well each score of a table tells Dice: correlations and a line fit. */
+/* correlate: how well each score of a table tells Dice: correlations and risk metrics with intervals. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,120 +6,166 @@
 #include "common/die.h"
 #include "common/io.h"
 #include "common/opt.h"
-#include "common/stats.h"
-#include "common/tsv.h"
+#include "common/parallel.h"
+#include "filters/correlate/correlate.h"
 
-static const char *against = "dice", *columns;
+static const char *against = "dice", *columns, *orientations, *bad, *metric_list, *ranked;
+static struct study study = { .draws = 1000, .seed = 1, .level = 0.95, .reading = { .failure = NAN, .at_risk = NAN, .at_coverage = NAN } };
 static const struct opt opts[] = {
 	OPT_STRING('y', "against", &against, "COLUMN", "the column that the others are to tell"),
-	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers but slice, members and dice)"),
+	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers that may be one)"),
+	OPT_STRING('m', "metrics", &metric_list, "METRIC,...", "a line for each score and metric, with interval; all: those whose limits are given"),
+	OPT_STRING('r', "rank", &ranked, "METRIC", "which score is best by this metric, and is it more than noise?"),
+	OPT_STRING(0, "by", &study.by, "COLUMN", "a table for each value of this column"),
+	{ OPT_T_DOUBLE, 0, "failure", &study.reading.failure, "VALUE", "a case failed if -y is below it (above, where large is bad)",
+	  -1e300, 1e300, NULL, &study.has[AT_FAILURE] },
+	{ OPT_T_DOUBLE, 0, "at-risk", &study.reading.at_risk, "RISK", "for coverage_at_risk: the mean risk that is acceptable",
+	  -1e300, 1e300, NULL, &study.has[AT_RISK] },
+	{ OPT_T_DOUBLE, 0, "at-coverage", &study.reading.at_coverage, "SHARE", "for risk_at_coverage: the share of cases that is kept",
+	  1e-9, 1, NULL, &study.has[AT_COVERAGE] },
+	OPT_STRING(0, "orient", &orientations, "COLUMN=WAY,...", "read a score as uncertainty or as confidence"),
+	OPT_CHOICE(0, "bad", &bad, "WHICH", "small|large", "which values of -y are the bad ones"),
+	OPT_CLUSTERS,
+	OPT_INT('b', "bootstrap", &study.draws, "N", 0, 1000000, "draws for the intervals; 0: none"),
+	OPT_INT(0, "seed", &study.seed, "N", 0, 2147483647, "which draws"),
+	OPT_DOUBLE(0, "level", &study.level, "LEVEL", 0.5, 0.9999, "level of the intervals"),
+	OPT_INT('j', "threads", &study.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 	OPT_END
 };
 
-/* Columns that describe a case instead of rating it. */
-static bool is_score(const struct tsv *t, int c, int y)
+/* The next of the words in *list, which end at commas; NULL at the end.  Changes the list. */
+static char *next_word(char **list)
 {
-	return c != y && !t->is_text[c] && strcmp(t->name[c], "members") && strcmp(t->name[c], "slice") &&
-	       strcmp(t->name[c], "dice") && strncmp(t->name[c], "dice:", 5);
+	char *s = *list;
+
+	if (s && (*list = strchr(s, ',')))
+		*(*list)++ = 0;
+	return s;
 }
 
-/* The rows where both are finite, x and y: [n_rows]. */
-static size_t finite_rows(double *x, double *y, const struct tsv *t, int cx, int cy)
+static void find_scores(const char *file)
 {
-	size_t n = 0;
+	const struct tsv *t = study.t;
+	char *copy = columns ? xstrdup(columns) : NULL, *list = copy;
 
-	for (size_t r = 0; r < t->n_rows; r++) {
-		x[n] = tsv_number(t, r, cx);
-		y[n] = tsv_number(t, r, cy);
-		n += isfinite(x[n]) && isfinite(y[n]);
+	study.score = xmalloc((size_t)t->n_columns + (columns ? strlen(columns) : 0), sizeof *study.score);
+	for (char *s; (s = next_word(&list));)
+		study.score[study.n_scores++] = column_needed(t, s, file);
+	for (int c = 0; !columns && c < t->n_columns; c++)
+		if (c != study.cy && column_rates(t, c))
+			study.score[study.n_scores++] = c;
+	study.confident = xcalloc((size_t)study.n_scores + 1, sizeof *study.confident);
+	for (int i = 0; i < study.n_scores; i++)
+		study.confident[i] = column_confident(t->name[study.score[i]]);
+	free(copy);
+}
+
+static void orient(void)
+{
+	char *copy = orientations ? xstrdup(orientations) : NULL, *list = copy;
+
+	for (char *s; (s = next_word(&list));) {
+		char *way = strrchr(s, '=');
+		if (!way || (strcmp(way, "=confidence") && strcmp(way, "=uncertainty")))
+			opt_usage("--orient: '%s' is not COLUMN=confidence or COLUMN=uncertainty", s);
+		*way++ = 0;
+		for (int i = 0; i < study.n_scores; i++)
+			if (!strcmp(study.t->name[study.score[i]], s))
+				study.confident[i] = *way == 'c';
 	}
-	return n;
+	free(copy);
 }
 
-static bool constant(const double *x, size_t n)
+static const struct metric *one_metric(const char *name)
 {
-	for (size_t i = 1; i < n; i++)
-		if (x[i] != x[0])
-			return false;
-	return true;
+	static const char *const needs[] = { [AT_FAILURE] = "--failure", [AT_RISK] = "--at-risk", [AT_COVERAGE] = "--at-coverage" };
+	const struct metric *m = metric_named(name, strlen(name));
+
+	if (!m)
+		opt_usage("'%s' is no metric", name);
+	if (m->at != AT_NOTHING && !study.has[m->at])
+		opt_usage("%s needs %s", name, needs[m->at]);
+	return m;
 }
 
-static void one_score(const struct tsv *t, int cx, int cy, double *x, double *y)
+static void find_metrics(const struct metric **list)
 {
-	size_t n = finite_rows(x, y, t, cx, cy);
-	struct fit fit = { NAN, NAN, NAN };
-	double pearson = NAN, spearman = NAN, kendall = NAN;
+	char *copy = xstrdup(metric_list), *rest = copy;
+	int n = 0;
 
-	if (n < 2) {
-		warn("%s: %zu of %zu rows have a finite value of it and of %s; two are needed", t->name[cx], n, t->n_rows, t->name[cy]);
-	} else {
-		if (constant(x, n) || constant(y, n))
-			warn("%s: %s is the same in all %zu rows, so nothing can be said", t->name[cx], t->name[constant(x, n) ? cx : cy], n);
-		pearson = stats_pearson(x, y, n);
-		spearman = stats_spearman(x, y, n);
-		kendall = stats_kendall(x, y, n);
-		fit = stats_fit(x, y, n);
+	if (!strcmp(metric_list, "all")) {
+		for (const struct metric *m = metrics; m->name; m++)
+			if (m->at == AT_NOTHING || study.has[m->at])
+				list[n++] = m;
+		rest = NULL;
 	}
-	printf("%s\t%zu\t%zu", t->name[cx], n, t->n_rows - n);
-	tsv_put(stdout, pearson);
-	tsv_put(stdout, spearman);
-	tsv_put(stdout, kendall);
-	tsv_put(stdout, fit.slope);
-	tsv_put(stdout, fit.intercept);
-	tsv_put(stdout, fit.r2);
-	putchar('\n');
-}
-
-static int need_column(const struct tsv *t, const char *name, const char *file)
-{
-	int c = tsv_column(t, name);
-
-	if (c < 0)
-		die(XDATA, "%s has no column %s%s", file, name, strcmp(name, "dice") ? "" : "; score -r makes it");
-	if (t->is_text[c])
-		die(XDATA, "%s: no cell of column %s is a number", file, name);
-	return c;
-}
-
-static void chosen(const struct tsv *t, const char *file, int cy, double *x, double *y)
-{
-	char *list = xstrdup(columns);
-
-	for (char *s = list, *next; s; s = next) {
-		next = strchr(s, ',');
-		if (next)
-			*next++ = 0;
-		one_score(t, need_column(t, s, file), cy, x, y);
+	for (char *s; (s = next_word(&rest));) {
+		if (n == N_METRICS)
+			opt_usage("-m names more metrics than there are");
+		list[n++] = one_metric(s);
 	}
-	free(list);
+	free(copy);
+}
+
+static void find_bad(void)
+{
+	enum bad known = column_bad(against);
+
+	if (!bad && known == BAD_UNKNOWN && (metric_list || ranked))
+		opt_usage("are small or large values of %s the bad ones? Say --bad small or --bad large", against);
+	study.reading.large_is_bad = bad ? *bad == 'l' : known == BAD_LARGE;
+}
+
+static void tables(const struct group *groups, int n_groups)
+{
+	const struct metric *list[N_METRICS + 1] = {0}, *one = ranked ? one_metric(ranked) : NULL;
+
+	if (metric_list)
+		find_metrics(list);
+	if (study.by)
+		printf("%s\t", study.by);
+	for (int i = -1; i < n_groups; i++) {           /* -1: the line of names */
+		const struct group *g = i < 0 ? NULL : &groups[i];
+		if (one)
+			table_of_ranks(&study, g, one);
+		else if (metric_list)
+			table_of_metrics(&study, g, list);
+		else
+			table_of_correlations(&study, g);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct tsv t;
 	const char *file;
-	double *x, *y;
-	int cy;
+	struct group *groups;
+	int n_groups;
 
-	opt_parse(&argc, &argv, opts, "[FILE]", "how well each score of a table tells Dice: correlations and a line fit");
+	opt_parse(&argc, &argv, opts, "[FILE]", "how well each score of a table tells Dice: correlations and risk metrics with intervals");
 	if (argc > 1)
 		opt_usage("there are %d operands where one table is read", argc);
+	if (metric_list && ranked)
+		opt_usage("-m and -r make different tables; give one of them");
 	if (!tsv_read(&t, argc ? argv[0] : NULL))
 		die_failed();
 	file = argc && strcmp(argv[0], "-") ? argv[0] : "standard input";
 	if (t.n_rows == 0)
 		die(XDATA, "%s has a line of names but no cases", file);
-	cy = need_column(&t, against, file);
-	x = xmalloc(t.n_rows + 1, sizeof *x);
-	y = xmalloc(t.n_rows + 1, sizeof *y);
-	puts("score\tn\tdropped\tpearson\tspearman\tkendall\tslope\tintercept\tr2");
-	if (columns)
-		chosen(&t, file, cy, x, y);
-	for (int c = 0; !columns && c < t.n_columns; c++)
-		if (is_score(&t, c, cy))
-			one_score(&t, c, cy, x, y);
-	free(x);
-	free(y);
+	study.t = &t;
+	study.cy = column_needed(&t, against, file);
+	if (!study.threads)
+		study.threads = parallel_cpus();
+	find_bad();
+	find_scores(file);
+	orient();
+	if (!clusters_find(&study.clusters, &t, file) || !groups_make(&groups, &n_groups, &study, file))
+		die_failed();
+	tables(groups, n_groups);
+	groups_free(groups, n_groups);
+	clusters_free(&study.clusters);
+	free(study.score);
+	free(study.confident);
 	tsv_free(&t);
 	io_close_stdout();
 	return XOK;

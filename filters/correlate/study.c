@@ -1,0 +1,112 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/die.h"
+#include "filters/correlate/correlate.h"
+
+size_t study_rows(double *x, double *y, size_t *row, const struct study *s, const struct group *g, const int *score, int n, bool finite)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->n; i++) {
+		bool whole = isfinite(y[kept] = tsv_number(s->t, g->row[i], s->cy));
+		for (int k = 0; whole && k < n; k++) {
+			double v = x[(size_t)k * g->n + kept] = tsv_number(s->t, g->row[i], score[k]);
+			whole = finite ? isfinite(v) : !isnan(v);
+		}
+		row[kept] = g->row[i];
+		kept += whole;
+	}
+	return kept;
+}
+
+double metric_parameter(const struct study *s, const struct metric *m)
+{
+	switch (m->at) {
+	case AT_NOTHING: break;
+	case AT_FAILURE: return s->reading.failure;
+	case AT_RISK: return s->reading.at_risk;
+	case AT_COVERAGE: return s->reading.at_coverage;
+	}
+	return NAN;
+}
+
+struct resampling study_resampling(const struct study *s, const unsigned *cluster, size_t n, unsigned n_clusters)
+{
+	return (struct resampling){ .cluster = cluster, .n = n, .n_clusters = n_clusters, .draws = s->draws, .threads = s->threads,
+		.seed = (uint64_t)s->seed };
+}
+
+void put_note(unsigned n_clusters, int undefined)
+{
+	const char *few = n_clusters < CLUSTERS_FEW ? "indicative" : "";
+
+	if (undefined)
+		printf("\t%s%sundefined_draws:%d\n", few, *few ? "," : "", undefined);
+	else
+		printf("\t%s\n", *few ? few : "-");
+}
+
+void put_group(const struct study *s, const struct group *g)
+{
+	if (s->by)
+		printf("%s\t", g->name);
+}
+
+static const char *by_cell(const struct study *s, size_t row, int c)
+{
+	return c < 0 ? "" : s->t->cell[row * (size_t)s->t->n_columns + (size_t)c];
+}
+
+struct value { const char *text; double number; };
+
+/* Numbers in their order, then what is none. */
+static int by_value(const void *a, const void *b)
+{
+	const struct value *p = a, *q = b;
+
+	if (p->number != q->number && !(isnan(p->number) && isnan(q->number)))
+		return p->number < q->number || isnan(q->number) ? -1 : 1;
+	return strcmp(p->text, q->text);
+}
+
+bool groups_make(struct group **groups, int *n_groups, const struct study *s, const char *file)
+{
+	const struct tsv *t = s->t;
+	int c = s->by ? tsv_column(t, s->by) : -1, n = 0;
+	struct value *v = xmalloc(t->n_rows, sizeof *v);
+	size_t *order = cohort_order(t);
+
+	if (s->by && c < 0) {
+		free(v);
+		free(order);
+		return fail(XDATA, "%s has no column %s that --by names", file, s->by);
+	}
+	for (size_t r = 0; r < t->n_rows; r++)
+		v[r] = (struct value){ by_cell(s, r, c), c < 0 || t->is_text[c] ? NAN : tsv_number(t, r, c) };
+	qsort(v, t->n_rows, sizeof *v, by_value);
+	for (size_t r = 0; r < t->n_rows; r++)
+		if (!n || strcmp(v[n - 1].text, v[r].text))
+			v[n++] = v[r];
+	*groups = xcalloc((size_t)n, sizeof **groups);
+	*n_groups = n;
+	for (int i = 0; i < n; i++) {
+		struct group *g = &(*groups)[i];
+		g->name = v[i].text;
+		g->row = xmalloc(t->n_rows, sizeof *g->row);
+		for (size_t r = 0; r < t->n_rows; r++)
+			if (!strcmp(by_cell(s, order[r], c), g->name))
+				g->row[g->n++] = order[r];
+	}
+	free(v);
+	free(order);
+	return true;
+}
+
+void groups_free(struct group *groups, int n_groups)
+{
+	for (int i = 0; i < n_groups; i++)
+		free(groups[i].row);
+	free(groups);
+}
