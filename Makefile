@@ -27,8 +27,8 @@ LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
 SCRIPTS := qualm uncertainty predict ensemble find-best check
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
-COMMON  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
+# In common/ products are not fused with sums, so that every set gives the same bytes.
 ifeq ($(shell uname -m),x86_64)
 ISAS := base v3 v4 v4n
 march.v3 := -march=x86-64-v3
@@ -38,6 +38,7 @@ else
 ISAS := base
 endif
 objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.isa.c,$(1))) $(foreach i,$(ISAS),$(patsubst %.isa.c,$(B)/obj/%.$(i).o,$(filter %.isa.c,$(1))))
+COMMON  := $(filter-out %.v4n.o,$(call objects,$(wildcard common/*.c)))
 INFER   := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c)))
 
 ## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
@@ -74,7 +75,7 @@ $(B)/obj/%.o: %.c $(B)/flags
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) -ffp-contract=fast $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) -ffp-contract=$$(if $$(filter common/%,$$<),off,fast) $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa,$(i))))
 

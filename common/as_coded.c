@@ -3,7 +3,7 @@
 #include <string.h>
 #include "common/as_coded.h"
 #include "common/die.h"
-#include "common/maps.h"
+#include "common/welch.h"
 
 bool coded_begin(struct coded *c, int64_t channels, bool sigmoid, size_t voxels)
 {

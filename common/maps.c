@@ -2,197 +2,356 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
+#include "common/loops.h"
 #include "common/maps.h"
-#include "common/stats.h"
 
-static const double quantum_p = 0x1p-56;        /* every fp32 in [2^-32, 1] is a multiple; smaller ones round to it */
-static const double quantum_bits = 0x1p-50;     /* 255 members of at most 16 bits stay below 2^64 */
+static const double quantum_entropy = 0x1p-46, quantum_square = 0x1p-50;       /* those of common/loops.h */
 static const double significance = 0.05;        /* UnnUNet's README: lower p values are set to null */
 
-const char *const map_kinds[] = { "class_entropy", "total_entropy", "t_test", "expected_entropy", NULL };
+const char *const map_kinds[] = {
+	"class_entropy", "total_entropy", "t_test", "expected_entropy", "mutual_information", "variance",
+	"vote_entropy", "variation_ratio", "margin", "max_softmax", "pairwise_kl", NULL
+};
 
-unsigned map_of_members(const char *kind)
+static unsigned bit(enum map map) { return 1u << map; }
+static bool wants(const struct sums *s, enum map map) { return s->maps & bit(map); }
+
+bool map_has_base(enum map map)
 {
-	if (!strcmp(kind, "total_entropy"))
-		return MAP_TOTAL_ENTROPY;
-	if (!strcmp(kind, "t_test"))
-		return MAP_T_TEST;
-	return strcmp(kind, "expected_entropy") ? 0 : MAP_EXPECTED_ENTROPY;
+	return (bit(MAP_CLASS_ENTROPY) | bit(MAP_TOTAL_ENTROPY) | bit(MAP_EXPECTED_ENTROPY) | bit(MAP_MUTUAL_INFORMATION) |
+	        bit(MAP_VOTE_ENTROPY) | bit(MAP_PAIRWISE_KL)) & bit(map);
 }
 
-size_t sums_bytes(int64_t channels, unsigned maps)
+bool map_has_regions(enum map map) { return map != MAP_TOTAL_ENTROPY && map != MAP_T_TEST; }
+
+double map_units_per_bit(const char *base, int64_t channels, bool sigmoid)
 {
-	return (size_t)channels * sizeof(uint64_t) + (maps & MAP_TOTAL_ENTROPY ? sizeof(uint64_t) : 0) +
-	       (maps & MAP_EXPECTED_ENTROPY ? sizeof(uint64_t) : 0) + (maps & MAP_T_TEST ? sizeof(struct welch) : 0);
+	if (*base == 'e')
+		return log(2);
+	if (*base == 'C' && !sigmoid && channels > 1)
+		return 1 / log2((double)channels);
+	return 1;
 }
 
-void sums_begin(struct sums *s, int64_t channels, bool sigmoid, unsigned maps, size_t voxels)
+/* ---- memory ---- */
+
+static int64_t distributions(const struct sums *s) { return s->sigmoid ? s->channels : 1; }
+static int outcomes(const struct sums *s) { return s->sigmoid ? 2 : (int)s->channels; }
+
+
+/* The next array of the arena: `each` bytes a voxel behind the *bytes of those before. */
+static void *place(const struct sums *s, size_t *bytes, bool wanted, size_t each)
 {
-	if (s->channels != channels || s->maps != maps || s->room < voxels) {
-		sums_free(s);
-		s->p = xaligned(voxels, (size_t)channels * sizeof *s->p);
-		if (maps & MAP_TOTAL_ENTROPY)
-			s->total = xaligned(voxels, sizeof *s->total);
-		if (maps & MAP_EXPECTED_ENTROPY)
-			s->expected = xaligned(voxels, sizeof *s->expected);
-		if (maps & MAP_T_TEST)
-			s->welch = xaligned(voxels, sizeof *s->welch);
-		s->room = voxels;
+	void *p = wanted && s->arena ? s->arena + *bytes * s->room : NULL;
+
+	*bytes += wanted ? each : 0;
+	return p;
+}
+
+static size_t lay_out(struct sums *s)
+{
+	size_t bytes = 0, word = sizeof(uint64_t), channels = (size_t)s->channels, n = (size_t)distributions(s);
+	bool gain = wants(s, MAP_MUTUAL_INFORMATION), kl = wants(s, MAP_PAIRWISE_KL);
+
+	s->welch = place(s, &bytes, wants(s, MAP_T_TEST), sizeof *s->welch);
+	s->p = place(s, &bytes, true, channels * word);
+	s->total = place(s, &bytes, wants(s, MAP_TOTAL_ENTROPY), word);
+	s->expected = place(s, &bytes, gain || wants(s, MAP_EXPECTED_ENTROPY), n * word);
+	s->square = place(s, &bytes, wants(s, MAP_VARIANCE), n * word);
+	s->cross = place(s, &bytes, kl, n * word);
+	s->logs = place(s, &bytes, kl, n * (size_t)outcomes(s) * word);
+	s->vote = place(s, &bytes, s->votes || wants(s, MAP_VOTE_ENTROPY) || wants(s, MAP_VARIATION_RATIO), channels);
+	return bytes;
+}
+
+size_t sums_bytes(struct sums s)
+{
+	s.arena = NULL;
+	return lay_out(&s);
+}
+
+void sums_begin(struct sums *s, size_t voxels)
+{
+	size_t bytes = sums_bytes(*s);
+
+	if (bytes != s->arena_bytes || s->room < voxels) {
+		free(s->arena);
+		s->room = (voxels + 63) / 64 * 64;
+		s->arena = xaligned(s->room, bytes);
+		s->arena_bytes = bytes;
 	}
-	s->channels = channels;
-	s->sigmoid = sigmoid;
-	s->maps = maps;
-	s->voxels = voxels;
+	lay_out(s);
 	s->members = 0;
-	memset(s->p, 0, voxels * (size_t)channels * sizeof *s->p);
-	if (s->total)
-		memset(s->total, 0, voxels * sizeof *s->total);
-	if (s->expected)
-		memset(s->expected, 0, voxels * sizeof *s->expected);
-	if (s->welch)
-		memset(s->welch, 0, voxels * sizeof *s->welch);
+	memset(s->arena, 0, s->room * bytes);
 }
 
 void sums_free(struct sums *s)
 {
-	free(s->p);
-	free(s->total);
-	free(s->expected);
-	free(s->welch);
+	free(s->arena);
 	*s = (struct sums){0};
 }
 
-static uint64_t quanta_p(double p)
+/* ---- a member more ---- */
+
+bool not_probabilities(void) { return fail(XDATA, "its probabilities hold a value that is not in 0 to 1"); }
+
+static void segment_regions(uint16_t *label, const float *probs, const struct loops *l, size_t n)
 {
-	return (uint64_t)llrint((p < 1 ? p : 1) / quantum_p);
-}
-
-static double plogp(double p) { return p > 0 ? -p * log2(p) : 0; }
-static double binary_entropy(double p) { return plogp(p) + plogp(1 - p); }
-
-static bool add_probs(struct sums *s, const float *probs)
-{
-	size_t n = (size_t)s->channels * s->voxels;
-	bool ok = true;
-
-	for (size_t i = 0; i < n; i++) {
-		double p = (double)probs[i];
-		ok &= p >= 0 && p <= 1.0001;            /* a softmax in fp32 may round to a little over 1 */
-		s->p[i] += quanta_p(ok ? p : 0);
-	}
-	return ok || fail(XDATA, "its probabilities hold a value that is not in 0 to 1");
-}
-
-static void add_total(struct sums *s, const float *probs)
-{
-	for (size_t v = 0; v < s->voxels; v++) {
-		double h = 0;
-		for (int64_t c = !s->sigmoid; c < s->channels; c++)
-			h += plogp((double)probs[(size_t)c * s->voxels + v]);
-		s->total[v] += (uint64_t)llrint(fmax(h, 0) / quantum_bits);
-	}
-}
-
-/* Entropy over all channels of one voxel; p steps by stride. */
-static double entropy_bits(const float *p, int64_t channels, size_t stride, bool sigmoid)
-{
-	double h = 0;
-
-	for (int64_t c = 0; c < channels; c++, p += stride)
-		h = sigmoid ? fmax(h, binary_entropy(fmin((double)*p, 1))) : h + plogp((double)*p);
-	return fmax(h, 0);
-}
-
-static void add_expected(struct sums *s, const float *probs)
-{
-	for (size_t v = 0; v < s->voxels; v++)
-		s->expected[v] += (uint64_t)llrint(entropy_bits(probs + v, s->channels, s->voxels, s->sigmoid) / quantum_bits);
-}
-
-static void add_welch(struct sums *s, const float *probs)
-{
-	for (size_t v = 0; v < s->voxels; v++) {
-		struct welch *w = &s->welch[v];
-		double group[2] = { (double)probs[v], 0 };
-		for (int64_t c = !s->sigmoid; c < s->channels; c++) {
-			double p = (double)probs[(size_t)c * s->voxels + v];
-			group[1] = s->sigmoid ? fmax(group[1], p) : group[1] + p;
-		}
-		if (s->sigmoid)
-			group[0] = fmax(1 - group[1], 0);
-		for (int g = 0; g < 2; g++) {
-			uint64_t q = quanta_p(group[g]);
-			w->sum[g] += q;
-			w->square[g] += (unsigned __int128)q * q;
-		}
-	}
-}
-
-bool sums_add(struct sums *s, const float *probs)
-{
-	if (s->members == MEMBERS_MAX)
-		return fail(XDATA, "there are more than %d members", MEMBERS_MAX);
-	if (!add_probs(s, probs))
-		return false;
-	if (s->total)
-		add_total(s, probs);
-	if (s->expected)
-		add_expected(s, probs);
-	if (s->welch)
-		add_welch(s, probs);
-	s->members++;
-	return true;
-}
-
-void sums_mean(float *out, const struct sums *s)
-{
-	double scale = quantum_p / s->members;
-	size_t n = (size_t)s->channels * s->voxels;
+	float half[LOOPS_RUN];
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = (float)((double)s->p[i] * scale);
+		half[i] = 0.5f;
+	memset(label, 0, n * sizeof *label);
+	l->argmax(half, label, probs, 1, n);
 }
 
-double welch_p(double difference, double variance0, double variance1, int n)
+static void segment_classes(uint16_t *label, const float *probs, size_t row, int64_t channels, const struct loops *l, size_t n)
 {
-	double a = variance0 / n, b = variance1 / n;
-	double df = (a + b) * (a + b) / (a * a / (n - 1) + b * b / (n - 1));
-	double t = difference / sqrt(a + b);
+	float best[LOOPS_RUN];
 
-	return stats_student_two_sided(t, isnan(df) ? 1 : df);
+	memcpy(best, probs, n * sizeof *best);
+	memset(label, 0, n * sizeof *label);
+	for (int64_t c = 1; c < channels; c++)
+		l->argmax(best, label, probs + (size_t)c * row, (int)c, n);
 }
 
-static double welch_of(const struct welch *w, int n)
+/* The segmentation of distribution e. */
+static void segment(uint16_t *label, const float *probs, size_t row, const struct sums *s, int64_t e, size_t n)
 {
-	double variance[2], difference = w->sum[0] > w->sum[1] ? (double)(w->sum[0] - w->sum[1]) : (double)(w->sum[1] - w->sum[0]);
-	double far;
+	if (s->sigmoid)
+		segment_regions(label, probs + (size_t)e * row, s->loops, n);
+	else
+		segment_classes(label, probs, row, s->channels, s->loops, n);
+}
 
-	for (int g = 0; g < 2; g++) {                   /* n sum x^2 - (sum x)^2 is exact: below 255^2 2^112 */
-		unsigned __int128 square = (unsigned __int128)w->sum[g] * w->sum[g];
-		variance[g] = (double)((unsigned __int128)n * w->square[g] - square) * quantum_p * quantum_p / n / (n - 1);
+static void add_votes(struct sums *s, size_t at, const uint16_t *label, int64_t e, size_t n)
+{
+	for (int64_t c = s->sigmoid ? e : 0; c < (s->sigmoid ? e + 1 : s->channels); c++)
+		s->loops->count(s->vote + (size_t)c * s->room + at, label, s->sigmoid ? 1 : (int)c, n);
+}
+
+static void add_welch(struct sums *s, size_t at, const float *probs, size_t row, size_t n)
+{
+	for (size_t v = 0; v < n; v++) {
+		double background = (double)probs[v], foreground = 0;
+		for (int64_t c = !s->sigmoid; c < s->channels; c++) {
+			double p = (double)probs[(size_t)c * row + v];
+			foreground = s->sigmoid ? fmax(foreground, p) : foreground + p;
+		}
+		if (s->sigmoid)
+			background = fmax(1 - foreground, 0);
+		welch_add(&s->welch[at + v], background, foreground);
 	}
-	difference *= quantum_p / n;
-	/* |t| > 12.8 is p < 0.05 for every df >= 1, and Welch's df is never less than n - 1: no need of the distribution. */
-	far = 12.8 * sqrt((variance[0] + variance[1]) / n);
-	return n > 1 && difference > far ? 0 : welch_p(difference, variance[0], variance[1], n);
 }
 
-void sums_map(float *out, const struct sums *s, unsigned map)
+/* One distribution over its outcomes: 1, 2, ... and then 0, so that the foreground's part of the entropy is at hand. */
+static bool add_distribution(struct sums *s, size_t at, const float *probs, size_t row, int64_t e, size_t n)
 {
-	for (size_t v = 0; v < s->voxels; v++) {
-		if (map == MAP_TOTAL_ENTROPY) {
-			out[v] = (float)((double)s->total[v] * quantum_bits);
-		} else if (map == MAP_EXPECTED_ENTROPY) {
-			out[v] = (float)((double)s->expected[v] * quantum_bits / s->members);
+	const struct loops *l = s->loops;
+	double d[LOOPS_RUN], h[LOOPS_RUN] = {0}, cross[LOOPS_RUN] = {0};
+	int K = outcomes(s);
+	size_t own = (size_t)e * s->room + at;
+	bool ok = true;
+
+	for (int k = 1; k <= K; k++) {
+		size_t c = (size_t)(s->sigmoid ? e : k % K);
+		if (s->sigmoid && k == K) {
+			l->complement(d, n);
 		} else {
-			double p = welch_of(&s->welch[v], s->members);
-			out[v] = p > significance ? (float)p : 0;       /* NaN, too, becomes 0 */
+			ok &= l->widen(d, probs + c * row, n);
+			l->add_quanta(s->p + c * s->room + at, d, n);
+		}
+		if (s->square)
+			l->add_square(s->square + own, d, n);
+		if (s->total || s->expected)
+			l->plogp(h, d, n);
+		if (s->total && k == K - 1)
+			l->add_entropy(s->total + at, h, n);
+		if (s->logs)
+			l->logs(s->logs + (size_t)(e * K + k % K) * s->room + at, cross, d, n);
+	}
+	if (s->expected)
+		l->add_entropy(s->expected + own, h, n);
+	if (s->cross)
+		l->add_entropy(s->cross + own, cross, n);
+	return ok;
+}
+
+static bool add_run(struct sums *s, size_t at, const float *probs, size_t row, size_t n, uint16_t *label, size_t label_row)
+{
+	uint16_t own[LOOPS_RUN];
+	bool ok = true;
+
+	for (int64_t e = 0; e < distributions(s); e++) {
+		uint16_t *here = label ? label + (size_t)e * label_row : own;
+		ok &= add_distribution(s, at, probs, row, e, n);
+		if (label || s->vote)
+			segment(here, probs, row, s, e, n);
+		if (s->vote)
+			add_votes(s, at, here, e, n);
+	}
+	if (s->welch && ok)
+		add_welch(s, at, probs, row, n);
+	return ok;
+}
+
+bool sums_add(struct sums *s, size_t at, const float *probs, size_t row, size_t n, uint16_t *label, size_t label_row)
+{
+	bool ok = true;
+
+	for (size_t done = 0, m; done < n && ok; done += m) {
+		m = n - done < LOOPS_RUN ? n - done : LOOPS_RUN;
+		ok = add_run(s, at + done, probs + done, row, m, label ? label + done : NULL, label_row);
+	}
+	return ok || not_probabilities();
+}
+
+/* ---- results ---- */
+
+/* The map's values x for distribution e into its row or, of regions that share one, where they are the largest. */
+static void put(const struct results *r, size_t to, const struct sums *s, enum map map, int64_t e, const double *x, double scale, size_t n)
+{
+	if (r->map[map])
+		s->loops->store(r->map[map] + (r->per_region ? (size_t)e * r->row : 0) + to, x,
+		                map_has_base(map) ? scale * r->units_per_bit : scale, !r->per_region && e > 0, n);
+}
+
+static void put_votes(const struct results *r, size_t to, const struct sums *s, size_t at, int64_t e, const uint16_t *label, size_t n)
+{
+	const struct loops *l = s->loops;
+	double share[2][MEMBERS_MAX + 1], entropy[2][MEMBERS_MAX + 1] = { {0} }, ratio[MEMBERS_MAX + 1], x[LOOPS_RUN] = {0}, y[LOOPS_RUN] = {0};
+	uint8_t agree[LOOPS_RUN] = {0}, against[LOOPS_RUN];
+
+	for (int i = 0; i <= s->members; i++) {
+		share[0][i] = ratio[i] = (double)(s->members - i) / s->members;
+		share[1][i] = (double)i / s->members;
+	}
+	for (int k = 0; k < 2; k++)
+		l->plogp(entropy[k], share[k], (size_t)s->members + 1);
+	for (int64_t c = s->sigmoid ? e : 0; c < (s->sigmoid ? e + 1 : s->channels); c++) {
+		const uint8_t *vote = s->vote + (size_t)c * s->room + at;
+		l->look_up(x, vote, entropy[1], n);
+		l->pick(agree, vote, label, s->sigmoid ? 1 : (int)c, n);
+		if (!s->sigmoid)
+			continue;
+		for (size_t v = 0; v < n; v++)
+			against[v] = (uint8_t)(s->members - vote[v]);
+		l->look_up(x, vote, entropy[0], n);
+		l->pick(agree, against, label, 0, n);
+	}
+	put(r, to, s, MAP_VOTE_ENTROPY, e, x, 1, n);
+	l->look_up(y, agree, ratio, n);
+	put(r, to, s, MAP_VARIATION_RATIO, e, y, 1, n);
+}
+
+/* What is made of the mean's entropy h, sum of squares, most and second most probable outcome, and of sum mean * logs. */
+static void put_moments(const struct results *r, size_t to, const struct sums *s, size_t own, int64_t e, const double *h, const double *square,
+                        const double *first, const double *second, const double *cross, size_t n)
+{
+	const struct loops *l = s->loops;
+	double x[LOOPS_RUN], y[LOOPS_RUN];
+	int M = s->members, K = outcomes(s);
+
+	if (s->expected) {
+		l->average(x, s->expected + own, quantum_entropy, M, n);
+		put(r, to, s, MAP_EXPECTED_ENTROPY, e, x, 1, n);
+		l->gain(x, h, s->expected + own, M, n);
+		put(r, to, s, MAP_MUTUAL_INFORMATION, e, x, 1, n);
+	}
+	if (s->square) {
+		l->average(y, s->square + own, quantum_square, M, n);
+		l->difference(x, y, square, 0x1p-49 * K, n);
+		put(r, to, s, MAP_VARIANCE, e, x, 1.0 / K, n);
+	}
+	if (s->cross) {
+		l->average(y, s->cross + own, quantum_entropy, 1, n);
+		l->difference(x, cross, y, 0x1p-44 * M, n);
+		put(r, to, s, MAP_PAIRWISE_KL, e, x, M > 1 ? 1.0 / (M - 1) : 0, n);
+	}
+	l->difference(x, first, second, 0, n);
+	l->complement(x, n);
+	put(r, to, s, MAP_MARGIN, e, x, 1, n);
+	memcpy(x, first, n * sizeof *x);
+	l->complement(x, n);
+	put(r, to, s, MAP_MAX_SOFTMAX, e, x, 1, n);
+}
+
+static void results_distribution(const struct results *r, size_t to, const struct sums *s, size_t at, int64_t e, size_t n, uint16_t *label)
+{
+	const struct loops *l = s->loops;
+	double mu[LOOPS_RUN], h[LOOPS_RUN] = {0}, square[LOOPS_RUN] = {0}, cross[LOOPS_RUN] = {0};
+	double first[LOOPS_RUN] = {0}, second[LOOPS_RUN] = {0};
+	uint16_t own[LOOPS_RUN];
+	int K = outcomes(s);
+
+	for (int k = 1; k <= K; k++) {
+		size_t c = (size_t)(s->sigmoid ? e : k % K);
+		if (s->sigmoid && k == K)
+			l->complement(mu, n);
+		else
+			l->mean(mu, r->mean + c * r->row + to, s->p + c * s->room + at, s->members, n);
+		if (r->map[MAP_MUTUAL_INFORMATION])
+			l->plogp(h, mu, n);
+		if (s->square)
+			l->product(square, mu, mu, n);
+		if (s->logs)
+			l->cross_logs(cross, mu, s->logs + (size_t)(e * K + k % K) * s->room + at, n);
+		if (r->map[MAP_MARGIN] || r->map[MAP_MAX_SOFTMAX])
+			l->top_two(first, second, mu, n);
+	}
+	put_moments(r, to, s, (size_t)e * s->room + at, e, h, square, first, second, cross, n);
+	if (label || s->vote)
+		segment(label ? label : own, r->mean + to, r->row, s, e, n);
+	if (s->vote)
+		put_votes(r, to, s, at, e, label ? label : own, n);
+}
+
+static void results_run(const struct results *r, size_t to, const struct sums *s, size_t at, size_t n, uint16_t *label, size_t label_row)
+{
+	double x[LOOPS_RUN];
+
+	for (int64_t e = 0; e < distributions(s); e++)
+		results_distribution(r, to, s, at, e, n, label ? label + (size_t)e * label_row : NULL);
+	if (r->map[MAP_TOTAL_ENTROPY]) {
+		s->loops->average(x, s->total + at, quantum_entropy, 1, n);
+		s->loops->store(r->map[MAP_TOTAL_ENTROPY] + to, x, r->units_per_bit, false, n);
+	}
+	for (size_t v = 0; r->map[MAP_T_TEST] && v < n; v++) {
+		double p = welch_of(&s->welch[at + v], s->members);
+		r->map[MAP_T_TEST][to + v] = p > significance ? (float)p : 0;           /* NaN, too, becomes 0 */
+	}
+	for (int64_t c = 0; r->votes && c < s->channels; c++)
+		memcpy(r->votes + (size_t)c * r->row + to, s->vote + (size_t)c * s->room + at, n);
+}
+
+void sums_results(const struct results *r, size_t to, const struct sums *s, size_t at, size_t n, uint16_t *label, size_t label_row)
+{
+	for (size_t done = 0, m; done < n; done += m) {
+		m = n - done < LOOPS_RUN ? n - done : LOOPS_RUN;
+		results_run(r, to + done, s, at + done, m, label ? label + done : NULL, label_row);
+	}
+}
+
+bool class_entropy(float *out, const float *probs, int64_t channels, bool sigmoid, bool per_region, double per_bit, size_t voxels)
+{
+	const struct loops *l = *loops_all();
+	double d[LOOPS_RUN], h[LOOPS_RUN];
+	bool ok = true;
+
+	for (size_t at = 0, n; at < voxels && ok; at += n) {
+		n = voxels - at < LOOPS_RUN ? voxels - at : LOOPS_RUN;
+		for (int64_t c = 0; c < channels; c++) {
+			if (sigmoid || c == 0)
+				memset(h, 0, sizeof h);
+			ok &= l->widen(d, probs + (size_t)c * voxels + at, n);
+			l->plogp(h, d, n);
+			if (sigmoid) {
+				l->complement(d, n);
+				l->plogp(h, d, n);
+			}
+			if (sigmoid || c == channels - 1)
+				l->store(out + (per_region ? (size_t)c * voxels : 0) + at, h, per_bit, sigmoid && !per_region && c > 0, n);
 		}
 	}
-}
-
-void class_entropy(float *out, const float *probs, int64_t channels, bool sigmoid, double per_bit, size_t voxels)
-{
-	for (size_t v = 0; v < voxels; v++)
-		out[v] = (float)(entropy_bits(probs + v, channels, voxels, sigmoid) * per_bit);
+	return ok || not_probabilities();
 }

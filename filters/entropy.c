@@ -1,5 +1,4 @@
 /* entropy: entropy of the mean probabilities over all classes, voxel by voxel. */
-#include <math.h>
 #include <string.h>
 #include "common/as_coded.h"
 #include "common/die.h"
@@ -8,23 +7,14 @@
 #include "common/opt.h"
 
 static const char *base = "2";
-static bool as_coded;
+static bool as_coded, per_region;
 static const struct opt opts[] = {
 	OPT_CHOICE('b', "base", &base, "BASE", "2|e|C", "base of the logarithm; C is the number of classes, so that the largest entropy is 1"),
+	OPT_FLAG(0, "per-region", &per_region, "maps of networks with regions get a channel for each region"),
 	OPT_FLAG(0, "as-coded", &as_coded, "compute what UnnUNet's code does, see qualm-unnunet(7)"),
 	OPT_KEEP_GOING,
 	OPT_END
 };
-
-/* Units of the chosen base in a bit.  An event of its own (sigmoid) has two outcomes. */
-static double units_per_bit(int64_t channels, bool sigmoid)
-{
-	if (*base == 'e')
-		return log(2);
-	if (*base == 'C' && !sigmoid && channels > 1)
-		return 1 / log2((double)channels);
-	return 1;
-}
 
 /* Outside the crop to nonzero values nnU-Net writes background 1 and all else 0, or all regions 0 (contract 5.8). */
 static bool has_cropped(const float *probs, int64_t channels, bool sigmoid, size_t voxels)
@@ -42,7 +32,8 @@ static bool has_cropped(const float *probs, int64_t channels, bool sigmoid, size
 static void one_case(struct sink *out, struct source *in, struct frame *f)
 {
 	struct layer *probs, *old = frame_layer(f, "class_entropy"), *map;
-	bool ok = labels_probs(&probs, f), sigmoid = probs && mpk_is_str(mpk_get(&probs->map, "activation"), "sigmoid"), cropped = false;
+	bool ok = labels_probs(&probs, f), sigmoid = probs && mpk_is_str(mpk_get(&probs->map, "activation"), "sigmoid"), cropped = false, begun = false;
+	double per_bit;
 
 	if (ok && !probs) {                             /* not for us */
 		sink_pass(out, in, f);
@@ -56,16 +47,23 @@ static void one_case(struct sink *out, struct source *in, struct frame *f)
 	}
 	if (old)
 		old->dropped = true;
-	map = frame_add(f, "class_entropy", DT_F4, 1);
+	map = frame_add(f, "class_entropy", DT_F4, sigmoid && per_region ? probs->channels : 1);
+	if (sigmoid && per_region)
+		layer_put(f, map, "per_region", mpk_bool(true));
 	layer_put(f, map, "base", mpk_str(f->zone, base));
-	sink_begin(out, f);
+	per_bit = map_units_per_bit(base, probs->channels, sigmoid);
 	while (source_slab(in, f)) {
 		size_t n = frame_voxels(f);
 		cropped = cropped || has_cropped(probs->data, probs->channels, sigmoid, n);
-		if (as_coded)
+		if (as_coded) {
 			coded_class_entropy(map->data, probs->data, n);
-		else
-			class_entropy(map->data, probs->data, probs->channels, sigmoid, units_per_bit(probs->channels, sigmoid), n);
+		} else if (!class_entropy(map->data, probs->data, probs->channels, sigmoid, per_region, per_bit, n)) {
+			case_failed(out, in, f);
+			return;
+		}
+		if (!begun)
+			sink_begin(out, f);
+		begun = true;
 		sink_slab(out, f);
 	}
 	if (cropped)

@@ -5,9 +5,11 @@
 #include "common/die.h"
 #include "common/maps.h"
 #include "common/opt.h"
+#include "common/parallel.h"
 #include "filters/average-probs/members.h"
+#include "filters/average-probs/reduce.h"
 
-static const char *map_list = "";
+static const char *map_list = "", *score_list = "";
 static bool as_coded;
 
 struct job {
@@ -17,74 +19,66 @@ struct job {
 	struct frame ahead;              /* of a single stream: the frame after f[0] */
 	struct sink *out;
 	struct members members;
-	unsigned maps;
-	int64_t channels;                /* of the case at hand */
-	bool sigmoid;
-	struct sums sums;
-	struct coded coded;              /* in place of sums with --as-coded */
+	struct reduce reduce;
+	struct coded coded;              /* in place of its sums with --as-coded */
 };
 
-/* ---- the sums, as documented or as coded ---- */
+/* ---- as coded, in place of reduce_ ---- */
 
-static bool begin(struct job *j, size_t voxels)
+static bool coded_start(struct job *j, size_t voxels)
 {
-	if (as_coded)
-		return coded_begin(&j->coded, j->channels, j->sigmoid, voxels);
-	sums_begin(&j->sums, j->channels, j->sigmoid, j->maps, voxels);
-	return true;
+	return coded_begin(&j->coded, j->reduce.channels, j->reduce.sigmoid, voxels);
 }
 
-/* Adds the members of a frame whose layers hold the slab, or the volume, that begin() was told of. */
-static bool add(struct job *j, struct layer *const *layers, int n, const char *stream)
-{
-	for (int i = 0; i < n; i++) {
-		if (as_coded) {
-			coded_add(&j->coded, layers[i]->data);
-		} else if (!sums_add(&j->sums, layers[i]->data)) {
-			struct member id = {0};
-			layer_member(layers[i], &id);
-			fail_prefix("member %s of %s", id.name ? id.name : "without a name", stream);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The mean and the maps into the layers that add_results() made. */
-static void put(struct job *j)
+/* The mean and the maps into the layers that reduce_layers() made. */
+static void coded_put(struct job *j)
 {
 	for (int i = 0; i < j->f->n_layers; i++) {
 		struct layer *l = j->f->layer[i];
 		if (!l->added)
 			continue;
 		if (!strcmp(l->kind, "probs"))
-			as_coded ? coded_mean(l->data, &j->coded) : sums_mean(l->data, &j->sums);
-		else if (!as_coded)
-			sums_map(l->data, &j->sums, map_of_members(l->kind));
-		else if (map_of_members(l->kind) == MAP_T_TEST)
+			coded_mean(l->data, &j->coded);
+		else if (!strcmp(l->kind, "t_test"))
 			coded_t_test(l->data, &j->coded);
 		else
 			coded_total_entropy(l->data, &j->coded);
 	}
 }
 
+static bool coded_slab(struct job *j, struct layer *const *layers)
+{
+	if (!coded_start(j, frame_voxels(&j->f[0])))
+		return false;
+	for (int m = 0; m < j->members.n; m++)
+		coded_add(&j->coded, layers[m]->data);
+	coded_put(j);
+	return true;
+}
+
+/* ---- frames ---- */
+
 /* Drops the members of f[0] and adds what takes their place. */
 static void add_results(struct job *j)
 {
 	struct frame *f = &j->f[0];
-	struct layer *l;
 
 	for (int i = 0; i < f->n_layers; i++) {
 		struct member id;
 		if (!strcmp(f->layer[i]->kind, "probs") && layer_member(f->layer[i], &id))
 			f->layer[i]->dropped = true;
 	}
-	l = frame_add(f, "probs", DT_F4, j->channels);
-	layer_put(f, l, "activation", mpk_str(f->zone, j->sigmoid ? "sigmoid" : "softmax"));
-	for (int i = 0; map_kinds[i]; i++)
-		if (map_of_members(map_kinds[i]) & j->maps)
-			frame_add(f, map_kinds[i], DT_F4, 1);
+	reduce_layers(&j->reduce, f);
 	frame_put(f, "members", mpk_int(j->members.n));
+}
+
+/* Says which member holds what is no probability. */
+static void blame(const struct layer *l, const char *stream)
+{
+	struct member id = {0};
+
+	layer_member(l, &id);
+	fail_prefix("member %s of %s", id.name ? id.name : "without a name", stream);
 }
 
 /* Flags of the other streams' frames, and whether one failed, are those of the result. */
@@ -101,20 +95,20 @@ static void merge_closing(struct frame *f, const struct frame *other)
 	}
 }
 
-static void learn_case(struct job *j)
+static bool learn_case(struct job *j)
 {
 	struct layer *first = NULL;
 
 	members_in(&first, 1, &j->f[0]);
-	j->channels = first->channels;
-	j->sigmoid = mpk_is_str(mpk_get(&first->map, "activation"), "sigmoid");
+	return reduce_begin(&j->reduce, &j->f[0], first);
 }
 
-static void end_case(struct job *j)
+/* What the members as such give to the closing map. */
+static void put_scores(struct job *j)
 {
 	if (j->members.n == 1)
 		frame_flag(&j->f[0], "one_member");
-	sink_end(j->out, &j->f[0]);
+	reduce_scores(&j->reduce, &j->f[0]);
 }
 
 static void skip_all(struct job *j)
@@ -125,46 +119,59 @@ static void skip_all(struct job *j)
 
 /* ---- slab by slab: every member lies at hand in each of the streams' slabs ---- */
 
-static bool add_slabs(struct job *j, struct layer **layers, const int *count)
+/* Of the streams after the first, which tells whether there is a slab. */
+static void read_slab(void *arg, int k, int worker)
 {
-	if (!begin(j, frame_voxels(&j->f[0])))
-		return false;
-	for (int k = 0; k < j->n; layers += count[k++])
-		if (!add(j, layers, count[k], j->members.stream[k]))
-			return false;
-	return true;
+	struct job *j = arg;
+
+	(void)worker;
+	source_slab(j->in[k + 1], &j->f[k + 1]);
+}
+
+static bool reduce_streams(struct job *j, struct layer *const *layers)
+{
+	int bad;
+
+	if (as_coded)
+		return coded_slab(j, layers);
+	if (reduce_slab(&j->reduce, &j->f[0], layers, &bad))
+		return true;
+	if (bad >= 0)
+		blame(layers[bad], j->members.stream[j->members.seen[bad].stream]);
+	return false;
 }
 
 static void by_slabs(struct job *j)
 {
 	struct layer *layers[MEMBERS_MAX];
-	int *count = xcalloc((size_t)j->n, sizeof *count), at = 0;
-	bool begun = false;
+	int at = 0;
+	bool begun = false, ok;
 
-	for (int k = 0; k < j->n; at += count[k++])
-		count[k] = members_in(layers + at, MEMBERS_MAX - at, &j->f[k]);
+	for (int k = 0; k < j->n; k++)
+		at += members_in(layers + at, MEMBERS_MAX - at, &j->f[k]);
 	add_results(j);
-	while (source_slab(j->in[0], &j->f[0])) {
-		for (int k = 1; k < j->n; k++)
-			source_slab(j->in[k], &j->f[k]);
-		if (!add_slabs(j, layers, count)) {
-			skip_all(j);
-			case_failed(j->out, NULL, &j->f[0]);
-			free(count);
-			return;
-		}
-		put(j);
+	ok = reduce_members(&j->reduce, j->members.n);
+	while (ok && source_slab(j->in[0], &j->f[0])) {
+		parallel_for(j->reduce.threads, j->n - 1, read_slab, j);
+		ok = reduce_streams(j, layers);
+		if (!ok)
+			break;
 		if (!begun)
 			sink_begin(j->out, &j->f[0]);
 		begun = true;
 		sink_slab(j->out, &j->f[0]);
 	}
+	if (!ok) {
+		skip_all(j);
+		case_failed(j->out, NULL, &j->f[0]);
+		return;
+	}
 	for (int k = 1; k < j->n; k++) {
 		source_skip(j->in[k], &j->f[k]);
 		merge_closing(&j->f[0], &j->f[k]);
 	}
-	free(count);
-	end_case(j);
+	put_scores(j);
+	sink_end(j->out, &j->f[0]);
 }
 
 /* ---- the whole case at once: members in consecutive frames, or in streams of different slabs ---- */
@@ -174,15 +181,18 @@ static bool begin_whole(struct job *j)
 	const struct frame *f = &j->f[0];
 	size_t voxels = frame_grid_voxels(f), each, bytes;
 
-	each = as_coded ? (size_t)j->channels * 4 + MEMBERS_MAX * 8 : sums_bytes(j->channels, j->maps);
-	each += 4 * ((size_t)j->channels + 3);                  /* the result */
+	each = as_coded ? (size_t)j->reduce.channels * 4 + MEMBERS_MAX * 8 : reduce_bytes(&j->reduce, members_known(&j->members));
+	each += reduce_result_bytes(&j->reduce);
 	for (int i = 0; i < f->n_layers; i++)                   /* the first frame and the one that is added */
 		each += 2 * (size_t)f->layer[i]->channels * dtype_size(f->layer[i]->type);
 	if (__builtin_mul_overflow(voxels, each, &bytes) || bytes > memory_limit)
 		return fail(XDATA, "its members do not come side by side, so the whole case must be held: %.1f MiB, over the limit of %.1f MiB; "
 		            "give the members as several streams of equal slabs (average-probs A.frames B.frames ...), or raise --memory",
 		            (double)bytes / 0x1p20, (double)memory_limit / 0x1p20);
-	return begin(j, voxels);
+	if (as_coded)
+		return coded_start(j, voxels);
+	reduce_whole(&j->reduce, voxels);
+	return true;
 }
 
 static bool add_volume(struct job *j, struct source *in, struct frame *f, int stream)
@@ -190,7 +200,17 @@ static bool add_volume(struct job *j, struct source *in, struct frame *f, int st
 	struct layer *layers[MEMBERS_MAX];
 	int n = members_in(layers, MEMBERS_MAX, f);
 
-	return source_volume(in, f) && (f->failed || add(j, layers, n, j->members.stream[stream]));
+	if (!source_volume(in, f))
+		return false;
+	for (int i = 0; i < n && !f->failed; i++) {
+		if (as_coded) {
+			coded_add(&j->coded, layers[i]->data);
+		} else if (!reduce_add(&j->reduce, layers[i]->data, frame_grid_voxels(f))) {
+			blame(layers[i], j->members.stream[stream]);
+			return false;
+		}
+	}
+	return true;
 }
 
 static void put_whole(struct job *j)
@@ -198,13 +218,13 @@ static void put_whole(struct job *j)
 	struct frame *f = &j->f[0];
 
 	add_results(j);
-	if (!frame_alloc_volume(f)) {
+	if (!frame_alloc_volume(f) || (!as_coded && !reduce_put(&j->reduce, f))) {
 		case_failed(j->out, NULL, f);
 		return;
 	}
-	put(j);
-	if (j->members.n == 1)
-		frame_flag(f, "one_member");
+	if (as_coded)
+		coded_put(j);
+	put_scores(j);
 	sink_volume(j->out, f);
 }
 
@@ -248,8 +268,8 @@ static bool one_stream(struct job *j)
 	}
 	ok = f->failed || members_take(&j->members, f, f, 0);
 
+	ok = ok && (f->failed || learn_case(j));
 	if (ok && !f->failed) {
-		learn_case(j);
 		if (!members_missing(&j->members)) {
 			ok = members_whole(&j->members);
 			if (ok)
@@ -312,9 +332,8 @@ static void several_streams(struct job *j)
 		ok = members_take(&j->members, &j->f[0], &j->f[k], k);
 		same_slabs &= j->f[k].slab[0] == j->f[0].slab[0] && j->f[k].slab[1] == j->f[0].slab[1];
 	}
-	ok = ok && (other || members_whole(&j->members));
+	ok = ok && (other || (members_whole(&j->members) && learn_case(j)));
 	if (ok && !other) {
-		learn_case(j);
 		if (same_slabs) {
 			by_slabs(j);
 			return;
@@ -332,24 +351,39 @@ static void several_streams(struct job *j)
 	free(other);
 }
 
-static unsigned parse_maps(const char *list)
+/* The set of the names in a list; "all" stands for the set `all`. */
+static unsigned parse_names(const char *list, const char *const *names, unsigned all, char option)
 {
-	unsigned maps = 0;
+	unsigned set = 0;
 
-	while (*list) {
-		size_t n = strcspn(list, ",");
-		unsigned bit = 0;
-		for (int i = 0; map_kinds[i]; i++)
-			if (strlen(map_kinds[i]) == n && !strncmp(map_kinds[i], list, n))
-				bit = map_of_members(map_kinds[i]);
-		if (!bit)
-			opt_usage("-m: there is no map '%.*s' of members; choose from total_entropy, t_test, expected_entropy", (int)n, list);
-		if (as_coded && bit == MAP_EXPECTED_ENTROPY)
-			opt_usage("-m: UnnUNet's code (--as-coded) has no expected_entropy");
-		maps |= bit;
-		list += n + (list[n] == ',');
+	for (size_t n; *list; list += n + (list[n] == ',')) {
+		unsigned one = 0;
+		n = strcspn(list, ",");
+		if (n == 3 && !strncmp(list, "all", n))
+			one = all;
+		for (int i = 0; names[i]; i++)
+			if (strlen(names[i]) == n && !strncmp(names[i], list, n))
+				one = 1u << i;
+		if (!one)
+			opt_usage("-%c: there is no '%.*s' of members; average-probs(1) has the list", option, (int)n, list);
+		set |= one;
 	}
-	return maps;
+	return set;
+}
+
+static void parse_lists(struct reduce *r)
+{
+	enum { CODED = 1u << MAP_TOTAL_ENTROPY | 1u << MAP_T_TEST, ALL = (1u << N_MAPS) - 2, VOTES = 1u << N_MAPS };
+	const char *names[N_MAPS + 1] = { [N_MAPS - 1] = "votes" };     /* no class_entropy: entropy makes it of the mean */
+
+	for (int i = 1; i < N_MAPS; i++)
+		names[i - 1] = map_kinds[i];
+	r->maps = parse_names(map_list, names, (as_coded ? CODED : ALL) >> 1, 'm') << 1;
+	r->scores = parse_names(score_list, score_names, (1u << N_SCORES) - 1, 's');
+	if (as_coded && (r->maps & ~CODED || r->scores || r->per_region || *r->base != '2'))
+		opt_usage("UnnUNet's code (--as-coded) has the maps total_entropy and t_test alone, in bits, and no scores");
+	r->votes = r->maps & VOTES;
+	r->maps &= ALL;
 }
 
 static void open_streams(struct job *j, int n, char **paths)
@@ -371,10 +405,14 @@ static void open_streams(struct job *j, int n, char **paths)
 
 int main(int argc, char **argv)
 {
-	struct job j = {0};
+	struct job j = { .reduce.base = "2" };
 	const struct opt opts[] = {
 		OPT_INT('n', "members", &j.members.expected, "N", 1, MEMBERS_MAX, "refuse a case that has another number of members"),
-		OPT_STRING('m', "maps", &map_list, "MAP,...", "add maps: total_entropy, t_test, expected_entropy"),
+		OPT_STRING('m', "maps", &map_list, "MAP,...", "add maps that need the members, of those in average-probs(1), or all"),
+		OPT_STRING('s', "scores", &score_list, "SCORE,...", "add scores that need the members, of those in average-probs(1), or all"),
+		OPT_CHOICE('b', "base", &j.reduce.base, "BASE", "2|e|C", "base of the logarithm in entropies; C is the number of classes"),
+		OPT_FLAG(0, "per-region", &j.reduce.per_region, "maps of networks with regions get a channel for each region"),
+		OPT_INT('j', "threads", &j.reduce.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 		OPT_FLAG(0, "allow-equal", &j.members.allow_equal, "accept members of equal weights"),
 		OPT_FLAG(0, "as-coded", &as_coded, "compute what UnnUNet's code does, see qualm-unnunet(7)"),
 		OPT_KEEP_GOING,
@@ -382,7 +420,9 @@ int main(int argc, char **argv)
 	};
 
 	opt_parse(&argc, &argv, opts, "[FILE ...]", "mean of the members' probabilities, and maps of their disagreement");
-	j.maps = parse_maps(map_list);
+	parse_lists(&j.reduce);
+	if (!j.reduce.threads)
+		j.reduce.threads = parallel_cpus();
 	open_streams(&j, argc, argv);
 	if (j.n > 1) {
 		for (; next_of_all(&j); members_begin(&j.members))
@@ -396,7 +436,7 @@ int main(int argc, char **argv)
 		}
 	}
 	members_free(&j.members);
-	sums_free(&j.sums);
+	reduce_free(&j.reduce);
 	coded_free(&j.coded);
 	for (int k = 1; k < j.n; k++) {
 		source_close(j.in[k]);

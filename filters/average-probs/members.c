@@ -173,6 +173,15 @@ bool members_missing(const struct members *m)
 	return m->expected > m->n && m->n_streams == 1;
 }
 
+int members_known(const struct members *m)
+{
+	int64_t n = m->expected > m->n ? m->expected : m->n;
+
+	for (int i = 0; i < m->n; i++)
+		n = m->seen[i].of > n ? m->seen[i].of : n;
+	return n < MEMBERS_MAX ? (int)n : MEMBERS_MAX;
+}
+
 /* "2, 5": the indexes of a stream that did not come.  They count from 1, or from 0 where one is 0. */
 static void lost_indexes(char *text, size_t size, const struct members *m, int stream, int64_t of)
 {

@@ -26,6 +26,8 @@ int members_in(struct layer **layers, int max, const struct frame *f);
 bool members_take(struct members *m, const struct frame *base, const struct frame *f, int stream);
 /* More members than have come are known of: a frame to follow in the same stream must bring them. */
 bool members_missing(const struct members *m);
+/* How many there will be, as far as is known. */
+int members_known(const struct members *m);
 /* All came that should.  fail()s XDATA naming the lost ones. */
 bool members_whole(const struct members *m);
 #endif

@@ -89,7 +89,7 @@ def class_entropy(P, sigmoid=False):
 
 
 def expected_entropy(P, sigmoid=False):
-    return entropy(P, 1, sigmoid).mean(0)
+    return (plogp(P) + plogp(1 - P)).mean(0).max(0) if sigmoid else plogp(P).sum(1).mean(0)
 
 
 def total_entropy(P, sigmoid=False):

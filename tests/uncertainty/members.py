@@ -196,14 +196,14 @@ big = softmax(2, (16, 64, 64), 2)
 parts = [{"case": "big", "layers": [member(p, f"m{i}", i + 1, 2)], "slab": 1} for i, p in enumerate(big)]
 save("big.frames", parts)
 said = run("average-probs --memory 2M < big.frames > out.frames", 3)
-assert "big: its members do not come side by side, so the whole case must be held: 3.2 MiB, over the limit of 2.0 MiB; give the members as several streams" in said, said
+assert "big: its members do not come side by side, so the whole case must be held: 2.5 MiB, over the limit of 2.0 MiB; give the members as several streams" in said, said
 for i, part in enumerate(parts):
     part["layers"][0][0]["member"] |= {"index": 1, "of": 1}
     save(f"big{i}.frames", [part])
 assert result("average-probs --memory 2M big0.frames big1.frames") == result("average-probs < big.frames")
 
 # usage
-for words, options in (("there is no map 'variances'", "-m t_test,variances"), ("there is no map 'class_entropy'", "-m class_entropy"),
-                       ("'256' is not a whole number from 1 to 255", "-n 256"), ("has no expected_entropy", "--as-coded -m expected_entropy")):
+for words, options in (("there is no 'variances' of members", "-m t_test,variances"), ("there is no 'class_entropy' of members", "-m class_entropy"),
+                       ("'256' is not a whole number from 1 to 255", "-n 256"), ("has the maps total_entropy and t_test alone", "--as-coded -m expected_entropy")):
     said = run(f"average-probs {options} < one.frames", 2)
     assert words in said, said

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include "common/maps.h"
 #include "common/stats.h"
+#include "common/welch.h"
 
 static int wrong;
 
