@@ -22,10 +22,22 @@ bool segmentation_begin(struct segmentation *s, const struct frame *f)
 	return true;
 }
 
+/* A softmax in fp32 may round to a little over 1. */
+static bool are_probabilities(const float *p, size_t n)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < n; i++)
+		ok &= p[i] >= 0 && p[i] <= 1.0001f;     /* false for NaN */
+	return ok;
+}
+
 bool segmentation_slab(struct segmentation *s, const struct frame *f)
 {
 	if (s->label)
 		return labels_widen(s->value, s->label, frame_voxels(f));
+	if (!are_probabilities(s->probs->data, (size_t)s->probs->channels * frame_voxels(f)))
+		return fail(XDATA, "its probabilities hold a value that is not in 0 to 1");
 	labels_segment(s->value, s->probs->data, &s->labels, frame_voxels(f));
 	return true;
 }
