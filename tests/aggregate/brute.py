@@ -77,7 +77,7 @@ def scores(u, mask, spacing, o, image=True, foreground=True):
         n = mask.sum() if o["quantile"] == "foreground" else max(1, u.size - math.floor(round(o["quantile"] * u.size, 5)))
         tail = np.sort(u.ravel())[u.size - n:]
         s["quantile_mean"], s["quantile_sum"] = (tail.mean(), tail.sum()) if n else (otherwise, otherwise)
-        window = [max(1, round(o["patch"] / d)) if o["patch_mm"] else int(o["patch"]) for d in spacing]
+        window = [max(1, math.floor(o["patch"] / d + 0.5)) if o["patch_mm"] else int(o["patch"]) for d in spacing]
         window = [min(w, n) for w, n in zip(window, u.shape)]
         s["patch"] = patch(u, [1, *window[1:]] if o["in_slice"] else window)
     unit = spacing if o["width_mm"] else np.ones(3)

@@ -37,6 +37,10 @@ for name, (shape, labels, spacing) in CASES.items():
         maps.update(some_maps(shape, ("expected_entropy",), 3))
     cases[name] = (blobs(shape, n), maps, labels, spacing)
     assert len(np.unique(cases[name][0])) == n, name
+stripes = np.zeros((2, 24, 9), int)
+for y, value in (1, 1), (3, 2), (4, 1), (7, 1), (8, 3), (11, 2), (12, 1), (17, 1), (18, 4), (21, 4), (23, 3):      # with gaps of every length
+    stripes[0, y, 1 + y % 3:5 + y % 4] = stripes[1, 23 - y, y % 5:] = value
+cases["stripes"] = (stripes, some_maps(stripes.shape), FIVE, (2, 1.1, 0.8))
 
 
 def frame(name, seg, maps, labels, spacing, **more):
