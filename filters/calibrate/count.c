@@ -23,7 +23,7 @@ bool count_begin(struct counter *c, struct sums *s, const struct frame *f, const
 	for (int r = 0; s->regions && r < s->n_targets; r++)
 		for (int k = 0; k < labels_structure(&c->labels, r)->n; k++)
 			c->has[(size_t)r * VALUES + (size_t)labels_structure(&c->labels, r)->value[k]] = 1;
-	c->scratch = xmalloc((size_t)c->probs->channels, sizeof *c->scratch);
+	c->scratch = xmalloc(2 * (size_t)c->probs->channels, sizeof *c->scratch);
 	if (!c->part.tally)
 		part_make(&c->part, s);
 	else

@@ -9,7 +9,7 @@ struct counter {
 	uint16_t *reference;     /* [z][y][x] of the case */
 	uint16_t *seg;           /* [voxels of a slab], only with foreground */
 	unsigned char *has;      /* regions: [n_regions][65536], whether a label is in the region */
-	double *scratch;         /* [classes] */
+	double *scratch;         /* [2 classes] */
 	struct part part;        /* kept from case to case */
 };
 

@@ -5,8 +5,6 @@
 #include "filters/calibrate/fit.h"
 
 static const double quanta_nll = 0x1p48;
-static const double nothing = -40;               /* e^-40 beside 1 is below half a quantum of fp64 */
-
 double fit_step_temperature(double step) { return exp2((step - FIT_ONE) / 8); }
 
 static double sharpness(int step)                /* 1 / T */
@@ -60,41 +58,71 @@ static void add(struct fit *f, int step, int problem, double p, bool event, doub
 	f->nll[step] += (uint64_t)llrint(fmax(nll, 0) * quanta_nll);
 }
 
-void fit_add_classes(struct fit *f, const float *p, int classes, size_t stride, int truth, int best, double *scratch)
-{
-	double top = log((double)p[(size_t)best * stride]), behind = 0, floor_loss;
-	bool zero;
-	int n = 0;
+/* A voxel of one problem: n other probabilities beside the largest, whose logarithms lie d [n] behind the largest's. */
+struct voxel {
+	int problem, n;
+	double *d, *scratch;     /* both [n] */
+	bool under;              /* the problem's probability is that of the others together, not the largest */
+	bool event;
+	double behind;           /* how far the logarithm of what happened lies behind */
+	double fixed;            /* its loss where T does not change it; NaN else */
+};
 
-	floor_loss = log_loss(p[(size_t)truth * stride], true, &zero);
-	for (int c = 0; c < classes; c++) {              /* scratch: how far the others' logarithms lie behind */
-		double q = (double)p[(size_t)c * stride];
-		if (c == best || q <= 0)
-			continue;
-		scratch[n++] = log(q) - top;
-		if (c == truth)
-			behind = scratch[n - 1];
-	}
-	for (int k = 0; k < FIT_STEPS; k++) {
-		double beta = sharpness(k), others = 0;
-		for (int i = 0; i < n; i++)
-			if (beta * scratch[i] > nothing)
-				others += exp(beta * scratch[i]);
-		add(f, k, 0, 1 / (1 + others), truth == best, zero ? floor_loss : log1p(others) - beta * behind);
+/* All steps.  An octave further down 1 / T is twice as large, and so e^(d / T) the square of what it was. */
+static void add_steps(struct fit *f, const struct voxel *v)
+{
+	enum { OCTAVE = 8 };
+	double *w = v->scratch;
+
+	for (int top = FIT_STEPS - 1; top > FIT_STEPS - 1 - OCTAVE; top--) {
+		for (int i = 0; i < v->n; i++)
+			w[i] = exp(sharpness(top) * v->d[i]);
+		for (int k = top; k >= 0; k -= OCTAVE) {
+			double others = 0, p;
+			for (int i = 0; i < v->n; i++) {
+				others += w[i];
+				w[i] = w[i] > 1e-20 ? w[i] * w[i] : 0;          /* the square is nothing beside 1 */
+			}
+			p = (v->under ? others : 1) / (1 + others);
+			add(f, k, v->problem, p, v->event, isnan(v->fixed) ? log(1 + others) - sharpness(k) * v->behind : v->fixed);
+		}
 	}
 	f->n++;
 }
 
+void fit_add_classes(struct fit *f, const float *p, int classes, size_t stride, int truth, int best, double *scratch)
+{
+	struct voxel v = { .d = scratch, .scratch = scratch + classes, .event = truth == best, .fixed = NAN };
+	double top = log((double)p[(size_t)best * stride]), loss;
+	bool zero;
+
+	loss = log_loss(p[(size_t)truth * stride], true, &zero);
+	if (zero)
+		v.fixed = loss;
+	for (int c = 0; c < classes; c++) {
+		double q = (double)p[(size_t)c * stride];
+		if (c == best || q <= 0)
+			continue;
+		v.d[v.n++] = log(q) - top;
+		if (c == truth)
+			v.behind = v.d[v.n - 1];
+	}
+	add_steps(f, &v);
+}
+
 void fit_add_region(struct fit *f, int region, float p, bool event)
 {
-	bool sure = p <= 0 || p >= 1, zero;
-	double logit = sure ? 0 : log((double)p) - log1p(-(double)p), loss = log_loss(p, event, &zero);
+	double scratch, behind = -fabs(log((double)p) - log1p(-(double)p));
+	struct voxel v = { .problem = region, .n = 1, .d = &behind, .scratch = &scratch, .under = p < 0.5f, .event = event, .fixed = NAN };
+	bool zero;
 
-	for (int k = 0; k < FIT_STEPS; k++) {
-		double u = sharpness(k) * logit;
-		add(f, k, region, sure ? (double)p : 1 / (1 + exp(-u)), event, sure ? loss : log1p(exp(event ? -u : u)));
+	if (event == v.under)
+		v.behind = behind;
+	if (p <= 0 || p >= 1) {                         /* these stay as they are */
+		v.n = 0;
+		v.fixed = log_loss(p, event, &zero);
 	}
-	f->n++;
+	add_steps(f, &v);
 }
 
 /* The quartic through y[0..4] at 0..4 (Lagrange). */

@@ -23,7 +23,7 @@ void fit_free(struct fit *f);
 size_t fit_n_bins(const struct fit *f);
 void fit_join(struct fit *f, const struct fit *part);
 
-/* A voxel; p: [classes] with steps of stride; truth: its class; best: the most probable one; scratch: [classes]. */
+/* A voxel; p: [classes] with steps of stride; truth: its class; best: the most probable one; scratch: [2 classes]. */
 void fit_add_classes(struct fit *f, const float *p, int classes, size_t stride, int truth, int best, double *scratch);
 /* A voxel of one region. */
 void fit_add_region(struct fit *f, int region, float p, bool event);

@@ -104,7 +104,7 @@ static bool add_bin(struct bin *b, const struct reader *r)
 	return add_count(&b->n, r, 2) && add_count(&b->events, r, 3) && (b->events <= b->n || wrong(r)) && add_wide(&b->p, r, 4);
 }
 
-static bool add_cell(struct cell *c, const struct reader *r)
+static bool add_cell(struct tally *t, size_t i, const struct reader *r)
 {
 	struct cell part = {0};
 	uint64_t low, high;
@@ -112,11 +112,11 @@ static bool add_cell(struct cell *c, const struct reader *r)
 	if (!add_count(&part.n, r, 2) || !add_count(&part.events, r, 3) || !add_count(&part.offset, r, 4) ||
 	    !get_count(&low, r, 5, UINT32_MAX) || !get_count(&high, r, 6, UINT32_MAX))
 		return false;
-	if (part.events > part.n || low > high || part.n > UINT64_MAX - c->n)
+	if (part.events > part.n || low > high || part.n > UINT64_MAX - t->cell[i].n)
 		return wrong(r);
 	part.low = (uint32_t)low;
 	part.high = (uint32_t)high;
-	cell_join(c, &part);
+	tally_join_cell(t, (int)i, &part);
 	return true;
 }
 
@@ -198,7 +198,7 @@ static bool read_tally(struct tally *t, struct reader *r)
 			if (!get_index(&i, r, (size_t)t->n_bins) || !add_bin(&t->bin[i], r))
 				return false;
 		} else if (is(r, "cell", 7)) {
-			if (!get_index(&i, r, CELLS) || !add_cell(&t->cell[i], r))
+			if (!get_index(&i, r, CELLS) || !add_cell(t, i, r))
 				return false;
 		} else {
 			return tally_whole(t) || wrong(r);

@@ -18,12 +18,22 @@ void tally_make(struct tally *t, int n_bins)
 	*t = (struct tally){ .n_bins = n_bins };
 	t->bin = xcalloc((size_t)n_bins, sizeof *t->bin);
 	t->cell = xcalloc(CELLS, sizeof *t->cell);
+	t->used = xcalloc(GROUPS, sizeof *t->used);
+}
+
+int tally_next(const struct tally *t, int i)
+{
+	while (i < CELLS && !t->cell[i].n)
+		i = t->used[i / GROUP] ? i + 1 : (i / GROUP + 1) * GROUP;
+	return i < CELLS ? i : CELLS;
 }
 
 void tally_clear(struct tally *t)
 {
 	memset(t->bin, 0, (size_t)t->n_bins * sizeof *t->bin);
-	memset(t->cell, 0, CELLS * sizeof *t->cell);
+	for (int i = tally_next(t, 0); i < CELLS; i = tally_next(t, i + 1))
+		t->cell[i] = (struct cell){0};
+	memset(t->used, 0, GROUPS * sizeof *t->used);
 	t->brier = t->nll = t->zeros = 0;
 }
 
@@ -31,6 +41,7 @@ void tally_free(struct tally *t)
 {
 	free(t->bin);
 	free(t->cell);
+	free(t->used);
 	*t = (struct tally){0};
 }
 
@@ -93,10 +104,13 @@ void bin_add(struct bin *b, double p, bool event)
 	b->p += (uint64_t)llrint(p * quanta_p);
 }
 
-void cell_join(struct cell *c, const struct cell *part)
+void tally_join_cell(struct tally *t, int i, const struct cell *part)
 {
+	struct cell *c = &t->cell[i];
+
 	if (!part->n)
 		return;
+	t->used[i / GROUP] = true;
 	c->low = c->n && c->low < part->low ? c->low : part->low;
 	c->high = c->n && c->high > part->high ? c->high : part->high;
 	c->n += part->n;
@@ -107,9 +121,9 @@ void cell_join(struct cell *c, const struct cell *part)
 void tally_add(struct tally *t, float p, bool event, double brier, double nll, bool zero)
 {
 	uint32_t place;
-	struct cell *c = &t->cell[cell_of(&place, p)];
+	int i = cell_of(&place, p);
 
-	cell_join(c, &(struct cell){ 1, event, place, place, place });
+	tally_join_cell(t, i, &(struct cell){ 1, event, place, place, place });
 	bin_add(&t->bin[bin_of((double)p, t->n_bins)], (double)p, event);
 	t->brier += (uint64_t)llrint(brier * quanta_p);
 	t->nll += (uint64_t)llrint(nll * quanta_nll);
@@ -123,8 +137,8 @@ void tally_join(struct tally *t, const struct tally *part)
 		t->bin[b].events += part->bin[b].events;
 		t->bin[b].p += part->bin[b].p;
 	}
-	for (int i = 0; i < CELLS; i++)
-		cell_join(&t->cell[i], &part->cell[i]);
+	for (int i = tally_next(part, 0); i < CELLS; i = tally_next(part, i + 1))
+		tally_join_cell(t, i, &part->cell[i]);
 	t->brier += part->brier;
 	t->nll += part->nll;
 	t->zeros += part->zeros;
@@ -195,10 +209,10 @@ static void equal_mass(double *value, const struct tally *t, uint64_t n)
 	uint64_t bins = (uint64_t)t->n_bins, room = n;           /* room: units that the current bin still takes; n in all */
 	double gap = 0, sum = 0, error = 0;                      /* gap: of probabilities over events, in units */
 
-	for (int i = 0; i < CELLS; i++) {
+	for (int i = tally_next(t, 0); i < CELLS; i = tally_next(t, i + 1)) {
 		const struct cell *c = &t->cell[i];
 		uint64_t all = c->n * bins;
-		double surplus = c->n ? (cell_sum(i, c) - (double)c->events) / (double)c->n : 0;
+		double surplus = (cell_sum(i, c) - (double)c->events) / (double)c->n;
 		for (uint64_t left = all, part; left; left -= part) {
 			part = left < room ? left : room;
 			gap += surplus * (double)part;
@@ -224,7 +238,7 @@ bool tally_whole(const struct tally *t)
 		n += t->bin[i].n;
 		events += t->bin[i].events;
 	}
-	for (int i = 0; i < CELLS; i++) {
+	for (int i = tally_next(t, 0); i < CELLS; i = tally_next(t, i + 1)) {
 		n -= t->cell[i].n;
 		events -= t->cell[i].events;
 	}

@@ -9,7 +9,7 @@ enum { BINS_MAX = 1000 };
 
 /* Fine cells: up to 1/2 an octave of p is cut into 1024, from 2^-40 on; above 1/2 an octave of 1 - p (exact in fp32), down to
  * 2^-24, its least value; 0, what is below 2^-40, and 1 have cells of their own. */
-enum { CELLS = 63492 };
+enum { CELLS = 63492, GROUP = 64, GROUPS = (CELLS + GROUP - 1) / GROUP };
 
 struct bin { uint64_t n, events; unsigned __int128 p; };         /* p: sum of probabilities in quanta of 2^-56 */
 struct cell {
@@ -21,6 +21,7 @@ struct tally {
 	int n_bins;
 	struct bin *bin;                         /* [n_bins] of equal width: [b, b + 1) / n_bins, the last one with its end */
 	struct cell *cell;                       /* [CELLS] in ascending order of p */
+	bool *used;                              /* [GROUPS]: whether one of so many cells is; most stay empty in a case */
 	unsigned __int128 brier, nll;            /* in quanta of 2^-56 and of 2^-48 */
 	uint64_t zeros;                          /* voxels where what happened had probability 0 */
 };
@@ -35,7 +36,8 @@ void tally_free(struct tally *t);
 /* p: 0 to 1.  brier: 0 to 2; nll in nats, of what happened; zero: that had probability 0. */
 void tally_add(struct tally *t, float p, bool event, double brier, double nll, bool zero);
 void tally_join(struct tally *t, const struct tally *part);      /* of as many bins */
-void cell_join(struct cell *c, const struct cell *part);
+int tally_next(const struct tally *t, int i);    /* the first cell from i on that is not empty, or CELLS */
+void tally_join_cell(struct tally *t, int i, const struct cell *part);
 bool tally_whole(const struct tally *t);         /* whether bins and cells hold as many */
 void tally_measure(struct measures *m, const struct tally *t);
 

@@ -43,9 +43,7 @@ static void put_tally(FILE *out, const struct tally *t)
 	put_wide(out, t->nll);
 	fputc('\n', out);
 	put_bins(out, "bin", t->bin, (size_t)t->n_bins);
-	for (int i = 0; i < CELLS; i++) {
-		if (!t->cell[i].n)
-			continue;
+	for (int i = tally_next(t, 0); i < CELLS; i = tally_next(t, i + 1)) {
 		fprintf(out, "cell\t%d", i);
 		put_count(out, t->cell[i].n);
 		put_count(out, t->cell[i].events);
