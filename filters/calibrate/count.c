@@ -7,14 +7,14 @@
 
 enum { VALUES = 65536 };         /* of a label map */
 
-bool count_begin(struct counter *c, struct sums *s, const struct frame *f, const char *path)
+bool count_begin(struct counter *c, struct counts *s, const struct frame *f, const char *path)
 {
 	if (!labels_probs(&c->probs, f))
 		return false;
 	if (!c->probs)
 		return fail(XDATA, "it holds no probabilities");
 	if (!labels_from_frame(&c->labels, f, c->probs->channels) || !reference_read(&c->reference, path, f, &c->labels) ||
-	    !sums_labels(s, &c->labels))
+	    !counts_labels(s, &c->labels))
 		return false;
 	if (s->foreground)
 		c->seg = xmalloc((size_t)f->slab[0] * (size_t)f->slab[1] * (size_t)f->shape[2], sizeof *c->seg);
@@ -41,7 +41,7 @@ void count_end(struct counter *c)
 	*c = (struct counter){ .part = c->part };
 }
 
-void count_free(struct counter *c, const struct sums *s)
+void count_free(struct counter *c, const struct counts *s)
 {
 	part_free(&c->part, s);
 }
@@ -105,7 +105,7 @@ static bool all_probabilities(const float *p, size_t n)
 	return ok || fail(XDATA, "its probabilities hold a value that is not in 0 to 1");
 }
 
-bool count_slab(struct counter *c, const struct sums *s, const struct frame *f)
+bool count_slab(struct counter *c, const struct counts *s, const struct frame *f)
 {
 	size_t n = frame_voxels(f);
 	const uint16_t *truth = c->reference + ((size_t)f->z * (size_t)f->shape[1] + (size_t)f->y) * (size_t)f->shape[2];

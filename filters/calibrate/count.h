@@ -1,7 +1,7 @@
 /* count: goes through the voxels of a case and counts, slab by slab. */
 #ifndef CALIBRATE_COUNT_H
 #define CALIBRATE_COUNT_H
-#include "filters/calibrate/sums.h"
+#include "filters/calibrate/counts.h"
 
 struct counter {
 	struct labels labels;
@@ -14,9 +14,9 @@ struct counter {
 };
 
 /* A frame's header has come; path: the file with its labels.  fail()s XDATA or XIO. */
-bool count_begin(struct counter *c, struct sums *s, const struct frame *f, const char *path);
+bool count_begin(struct counter *c, struct counts *s, const struct frame *f, const char *path);
 /* fail()s XDATA on values that are no probabilities. */
-bool count_slab(struct counter *c, const struct sums *s, const struct frame *f);
+bool count_slab(struct counter *c, const struct counts *s, const struct frame *f);
 void count_end(struct counter *c);                             /* after each case, also one that failed */
-void count_free(struct counter *c, const struct sums *s);
+void count_free(struct counter *c, const struct counts *s);
 #endif

@@ -11,7 +11,7 @@
 
 enum { BINS = 15 };
 
-static const char *references, *reliability, *fit, *counts;
+static const char *references, *reliability, *fit, *sums;
 static int bins = BINS;
 static bool foreground, per_case, merge;
 static const struct opt opts[] = {
@@ -21,14 +21,14 @@ static const struct opt opts[] = {
 	OPT_FLAG('c', "per-case", &per_case, "add rows for each case"),
 	OPT_STRING(0, "reliability", &reliability, "FILE", "write the table of a reliability diagram into FILE"),
 	OPT_STRING(0, "fit", &fit, "FILE", "fit a temperature and write it into FILE, for temper"),
-	OPT_STRING('s', "sums", &counts, "FILE", "write what was counted into FILE, for --merge"),
+	OPT_STRING('s', "sums", &sums, "FILE", "write what was counted into FILE, for --merge"),
 	OPT_FLAG('m', "merge", &merge, "read no stream but the sums in files SUMS, made from parts of the cases, and add them"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,
 	OPT_END
 };
 
-static bool count_case(struct counter *c, struct sums *s, struct source *in, struct frame *f, int n)
+static bool count_case(struct counter *c, struct counts *s, struct source *in, struct frame *f, int n)
 {
 	char *path = reference_path(references, f->name, n);
 	bool ok = path && count_begin(c, s, f, path);
@@ -40,7 +40,7 @@ static bool count_case(struct counter *c, struct sums *s, struct source *in, str
 }
 
 /* Counts every case of the stream on standard input. */
-static int count_stream(struct sums *s)
+static int count_stream(struct counts *s)
 {
 	struct frame f = {0};
 	struct counter c = {0};
@@ -49,11 +49,11 @@ static int count_stream(struct sums *s)
 	progress_begin(source_cases(in));
 	for (int n = 1; source_next(in, &f); n++) {
 		if (!f.failed && count_case(&c, s, in, &f, n) && !f.failed) {
-			sums_add(s, f.name, &c.part);
+			counts_add(s, f.name, &c.part);
 		} else if (f.failed) {
-			sums_row(s, f.name, f.failed);
+			counts_row(s, f.name, f.failed);
 		} else {
-			sums_row(s, f.name, failed_text());
+			counts_row(s, f.name, failed_text());
 			case_failed(NULL, in, &f);
 		}
 		count_end(&c);
@@ -65,10 +65,10 @@ static int count_stream(struct sums *s)
 	return filter_end(in, NULL);
 }
 
-static void read_sums(struct sums *s, char *const *path, int n)
+static void read_sums(struct counts *s, char *const *path, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (!sums_read(s, path[i]))
+		if (!counts_read(s, path[i]))
 			die_failed();
 	for (int i = 0; i < s->n_cases; i++)
 		if (s->row[i].reason)
@@ -92,7 +92,7 @@ static void open_file(struct outfile *file, const char *path)
 }
 
 /* The files that were asked for. */
-static void write_files(struct outfile *reliability_out, struct outfile *fit_out, struct outfile *counts_out, const struct sums *s)
+static void write_files(struct outfile *reliability_out, struct outfile *fit_out, struct outfile *sums_out, const struct counts *s)
 {
 	char *text;
 	size_t n;
@@ -105,9 +105,9 @@ static void write_files(struct outfile *reliability_out, struct outfile *fit_out
 		text = report_fit(&n, s);
 		write_file(fit_out, text, n);
 	}
-	if (counts) {
-		text = sums_text(s, &n);
-		write_file(counts_out, text, n);
+	if (sums) {
+		text = counts_text(s, &n);
+		write_file(sums_out, text, n);
 	}
 }
 
@@ -125,7 +125,7 @@ static void check_options(int operands)
 
 int main(int argc, char **argv)
 {
-	struct outfile reliability_out = {0}, fit_out = {0}, counts_out = {0};
+	struct outfile reliability_out = {0}, fit_out = {0}, sums_out = {0};
 	int status = XOK;
 	char *text;
 	size_t n;
@@ -133,25 +133,25 @@ int main(int argc, char **argv)
 	opt_parse(&argc, &argv, opts, "[SUMS ...]",
 	          "how well probabilities agree with reference labels, and the temperature at which they agree best");
 	check_options(argc);
-	struct sums s = { .n_bins = merge ? 0 : bins, .foreground = foreground, .with_fit = fit != NULL };
+	struct counts s = { .n_bins = merge ? 0 : bins, .foreground = foreground, .with_fit = fit != NULL };
 	open_file(&reliability_out, reliability);
 	open_file(&fit_out, fit);
-	open_file(&counts_out, counts);
+	open_file(&sums_out, sums);
 	if (merge)
 		read_sums(&s, argv, argc);
 	else
 		status = count_stream(&s);
-	if (!sums_sort(&s))
+	if (!counts_sort(&s))
 		die_failed();
 	if (fit && !s.with_fit)
 		die(XDATA, "these sums were made without --fit");
 	for (int i = 0; i < s.n_cases; i++)
 		status = s.row[i].reason ? XDATA : status;
-	write_files(&reliability_out, &fit_out, &counts_out, &s);
+	write_files(&reliability_out, &fit_out, &sums_out, &s);
 	text = report_measures(&n, &s, per_case);
 	if (!io_write(STDOUT_FILENO, text, n))
 		die_sys("cannot write standard output");
 	free(text);
-	sums_free(&s);
+	counts_free(&s);
 	return status;
 }

@@ -4,7 +4,7 @@
 #include "common/die.h"
 #include "common/io.h"
 #include "common/opt.h"
-#include "filters/calibrate/sums.h"
+#include "filters/calibrate/counts.h"
 
 enum { CELLS_MOST = 2 + FIT_STEPS };                    /* of a line */
 
@@ -121,7 +121,7 @@ static bool add_cell(struct tally *t, size_t i, const struct reader *r)
 }
 
 /* The first line; what several files must have in common. */
-static bool read_settings(int *n_targets, struct sums *s, struct reader *r)
+static bool read_settings(int *n_targets, struct counts *s, struct reader *r)
 {
 	uint64_t bins, targets;
 	bool foreground, with_fit;
@@ -145,7 +145,7 @@ static bool read_settings(int *n_targets, struct sums *s, struct reader *r)
 	return true;
 }
 
-static bool read_targets(struct sums *s, struct reader *r, int n)
+static bool read_targets(struct counts *s, struct reader *r, int n)
 {
 	struct target *target = xcalloc((size_t)n, sizeof *target);
 	bool ok = true;
@@ -160,15 +160,15 @@ static bool read_targets(struct sums *s, struct reader *r, int n)
 		targets_free(target, n);
 		return ok;
 	}
-	ok = sums_targets(s, target, n);
+	ok = counts_targets(s, target, n);
 	if (!ok)
 		fail_prefix("%s", r->path);
 	return ok;
 }
 
-static bool read_case(struct sums *s, struct reader *r)
+static bool read_case(struct counts *s, struct reader *r)
 {
-	struct case_row *row = sums_row(s, r->cell[1], r->n == 3 ? r->cell[2] : NULL);
+	struct case_row *row = counts_row(s, r->cell[1], r->n == 3 ? r->cell[2] : NULL);
 
 	if (row->reason)
 		return true;
@@ -226,7 +226,7 @@ static bool read_fit(struct fit *f, struct reader *r)
 	return false;
 }
 
-static bool read_lines(struct sums *s, struct reader *r)
+static bool read_lines(struct counts *s, struct reader *r)
 {
 	int n = 0;
 
@@ -248,7 +248,7 @@ static bool read_lines(struct sums *s, struct reader *r)
 	return (is(r, "end", 1) && !*r->at) || wrong(r);
 }
 
-bool sums_read(struct sums *s, const char *path)
+bool counts_read(struct counts *s, const char *path)
 {
 	struct reader r = { .path = path };
 	size_t n;

@@ -30,7 +30,7 @@ static void put(FILE *out, double v)
 static void put_count(FILE *out, uint64_t n) { fprintf(out, "\t%llu", (unsigned long long)n); }
 
 /* The first target that is foreground: classes follow top_label and background. */
-static int first_foreground(const struct sums *s) { return s->regions ? 0 : 2; }
+static int first_foreground(const struct counts *s) { return s->regions ? 0 : 2; }
 
 /* The mean of n rows of measures without those that have no voxels; voxels and zeros are summed.  Returns how many counted. */
 static int mean_of(struct measures *mean, const struct measures *const *m, int n)
@@ -63,7 +63,7 @@ static void put_row(FILE *out, const struct scope *scope, int cases, const char 
 }
 
 /* A row a target, then their foreground mean. */
-static void put_scope(FILE *out, const struct sums *s, const struct scope *scope, const struct measures *m)
+static void put_scope(FILE *out, const struct counts *s, const struct scope *scope, const struct measures *m)
 {
 	int first = first_foreground(s), n = s->n_targets - first;
 	const struct measures **foreground = xmalloc((size_t)s->n_targets + 1, sizeof *foreground);
@@ -82,7 +82,7 @@ static void put_scope(FILE *out, const struct sums *s, const struct scope *scope
 	free(foreground);
 }
 
-static void put_pooled(FILE *out, const struct sums *s)
+static void put_pooled(FILE *out, const struct counts *s)
 {
 	int *cases = xcalloc((size_t)s->n_targets, sizeof *cases);
 	struct measures *m = xmalloc((size_t)s->n_targets, sizeof *m);
@@ -107,7 +107,7 @@ static void put_pooled(FILE *out, const struct sums *s)
 	free(of_cases);
 }
 
-static void put_case(FILE *out, const struct sums *s, const struct case_row *r)
+static void put_case(FILE *out, const struct counts *s, const struct case_row *r)
 {
 	int *one = xmalloc((size_t)s->n_targets, sizeof *one);
 
@@ -124,7 +124,7 @@ static void put_case(FILE *out, const struct sums *s, const struct case_row *r)
 	free(one);
 }
 
-char *report_measures(size_t *length, const struct sums *s, bool per_case)
+char *report_measures(size_t *length, const struct counts *s, bool per_case)
 {
 	char *text;
 	FILE *out = begin(&text, length);
@@ -140,7 +140,7 @@ char *report_measures(size_t *length, const struct sums *s, bool per_case)
 	return text;
 }
 
-char *report_reliability(size_t *length, const struct sums *s)
+char *report_reliability(size_t *length, const struct counts *s)
 {
 	char *text;
 	FILE *out = begin(&text, length);
@@ -162,7 +162,7 @@ char *report_reliability(size_t *length, const struct sums *s)
 	return text;
 }
 
-char *report_fit(size_t *length, const struct sums *s)
+char *report_fit(size_t *length, const struct counts *s)
 {
 	struct temperature row[2];
 	char *text;

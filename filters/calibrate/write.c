@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "common/die.h"
-#include "filters/calibrate/sums.h"
+#include "filters/calibrate/counts.h"
 
 static void put_count(FILE *out, uint64_t v) { fprintf(out, "\t%llu", (unsigned long long)v); }
 static void put_wide(FILE *out, unsigned __int128 v) { fprintf(out, "\t%llx%016llx", (unsigned long long)(v >> 64), (unsigned long long)v); }
@@ -84,7 +84,7 @@ static void put_fit(FILE *out, const struct fit *f)
 	put_bins(out, "step", f->bin, fit_n_bins(f));
 }
 
-char *sums_text(const struct sums *s, size_t *length)
+char *counts_text(const struct counts *s, size_t *length)
 {
 	char *text;
 	FILE *out = open_memstream(&text, length);

@@ -2,9 +2,9 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
-#include "filters/calibrate/sums.h"
+#include "filters/calibrate/counts.h"
 
-void part_make(struct part *p, const struct sums *s)
+void part_make(struct part *p, const struct counts *s)
 {
 	*p = (struct part){ .tally = xcalloc((size_t)s->n_targets, sizeof *p->tally) };
 	for (int t = 0; t < s->n_targets; t++)
@@ -13,7 +13,7 @@ void part_make(struct part *p, const struct sums *s)
 		fit_make(&p->fit, s->regions ? s->n_targets : 1, s->n_bins);
 }
 
-void part_clear(struct part *p, const struct sums *s)
+void part_clear(struct part *p, const struct counts *s)
 {
 	for (int t = 0; t < s->n_targets; t++)
 		tally_clear(&p->tally[t]);
@@ -21,7 +21,7 @@ void part_clear(struct part *p, const struct sums *s)
 		fit_clear(&p->fit);
 }
 
-void part_free(struct part *p, const struct sums *s)
+void part_free(struct part *p, const struct counts *s)
 {
 	for (int t = 0; p->tally && t < s->n_targets; t++)
 		tally_free(&p->tally[t]);
@@ -30,7 +30,7 @@ void part_free(struct part *p, const struct sums *s)
 	*p = (struct part){0};
 }
 
-void part_join(struct part *p, const struct part *other, const struct sums *s)
+void part_join(struct part *p, const struct part *other, const struct counts *s)
 {
 	for (int t = 0; t < s->n_targets; t++)
 		tally_join(&p->tally[t], &other->tally[t]);
@@ -77,7 +77,7 @@ static struct target target_of(const struct labels *l, int t)
 	return t ? (struct target){ target_of_class, clean(class_name(l, t - 1)) } : (struct target){ target_of_top, xstrdup("-") };
 }
 
-static bool fits(const struct sums *s, int n_targets)
+static bool fits(const struct counts *s, int n_targets)
 {
 	size_t each = CELLS * sizeof(struct cell) + (size_t)s->n_bins * sizeof(struct bin) * (s->with_fit ? 1 + FIT_STEPS : 1);
 
@@ -93,7 +93,7 @@ void targets_free(struct target *target, int n)
 	free(target);
 }
 
-static bool same_targets(const struct sums *s, const struct target *target, int n)
+static bool same_targets(const struct counts *s, const struct target *target, int n)
 {
 	if (s->n_targets != n)
 		return fail(XDATA, "there are %d classes or regions where cases before have %d", n, s->n_targets);
@@ -104,7 +104,7 @@ static bool same_targets(const struct sums *s, const struct target *target, int 
 	return true;
 }
 
-bool sums_targets(struct sums *s, struct target *target, int n)
+bool counts_targets(struct counts *s, struct target *target, int n)
 {
 	if (s->n_targets || !fits(s, n)) {
 		bool same = s->n_targets && same_targets(s, target, n);
@@ -118,17 +118,17 @@ bool sums_targets(struct sums *s, struct target *target, int n)
 	return true;
 }
 
-bool sums_labels(struct sums *s, const struct labels *l)
+bool counts_labels(struct counts *s, const struct labels *l)
 {
 	int n = l->n_outputs + !l->has_regions;
 	struct target *target = xmalloc((size_t)n, sizeof *target);
 
 	for (int t = 0; t < n; t++)
 		target[t] = target_of(l, t);
-	return sums_targets(s, target, n);
+	return counts_targets(s, target, n);
 }
 
-struct case_row *sums_row(struct sums *s, const char *name, const char *reason)
+struct case_row *counts_row(struct counts *s, const char *name, const char *reason)
 {
 	if ((s->n_cases & (s->n_cases - 1)) == 0)       /* room is the next power of two */
 		s->row = xrealloc(s->row, s->n_cases ? 2 * (size_t)s->n_cases : 1, sizeof *s->row);
@@ -136,9 +136,9 @@ struct case_row *sums_row(struct sums *s, const char *name, const char *reason)
 	return &s->row[s->n_cases++];
 }
 
-void sums_add(struct sums *s, const char *name, const struct part *p)
+void counts_add(struct counts *s, const char *name, const struct part *p)
 {
-	struct case_row *r = sums_row(s, name, NULL);
+	struct case_row *r = counts_row(s, name, NULL);
 
 	r->m = xmalloc((size_t)s->n_targets, sizeof *r->m);
 	for (int t = 0; t < s->n_targets; t++)
@@ -151,7 +151,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct case_row *)a)->name, ((const struct case_row *)b)->name);
 }
 
-bool sums_sort(struct sums *s)
+bool counts_sort(struct counts *s)
 {
 	if (s->n_cases)
 		qsort(s->row, (size_t)s->n_cases, sizeof *s->row, by_name);
@@ -161,7 +161,7 @@ bool sums_sort(struct sums *s)
 	return true;
 }
 
-void sums_free(struct sums *s)
+void counts_free(struct counts *s)
 {
 	part_free(&s->all, s);
 	targets_free(s->target, s->n_targets);
@@ -171,5 +171,5 @@ void sums_free(struct sums *s)
 		free(s->row[i].m);
 	}
 	free(s->row);
-	*s = (struct sums){0};
+	*s = (struct counts){0};
 }
