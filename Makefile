@@ -25,7 +25,7 @@ libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
 LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
-SCRIPTS := qualm uncertainty predict ensemble find-best check
+SCRIPTS := qualm uncertainty predict ensemble find-best check plot
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
 # In common/ products are not fused with sums, so that every set gives the same bytes.
@@ -61,6 +61,14 @@ $(B)/bin/check: scripts/check-model
 $(patsubst %,$(B)/bin/%,$(filter-out check,$(SCRIPTS))): $(B)/bin/%: scripts/%
 	@mkdir -p $(@D)
 	cp $< $@
+
+# Text that a program holds, X as a string literal in X.inc.
+TEXTS := $(wildcard filters/*/*.html filters/*/*.css filters/*/*.js)
+$(B)/text/%.inc: %
+	@mkdir -p $(@D)
+	sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+$(B)/obj/filters/report/page.o: $(patsubst %,$(B)/text/%.inc,$(filter filters/report/%,$(TEXTS)))
+$(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 
 $(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(INFER) $(B)/libcommon.a
 	@mkdir -p $(@D)

@@ -150,11 +150,16 @@ int tsv_column(const struct tsv *t, const char *name)
 	return -1;
 }
 
+const char *tsv_cell(const struct tsv *t, size_t row, int column)
+{
+	return t->cell[row * (size_t)t->n_columns + (size_t)column];
+}
+
 double tsv_number(const struct tsv *t, size_t row, int column)
 {
 	double v;
 
-	parse(&v, t->cell[row * (size_t)t->n_columns + (size_t)column]);
+	parse(&v, tsv_cell(t, row, column));
 	return v;
 }
 

@@ -17,6 +17,7 @@ struct tsv {
 /* path: a file, or NULL or "-" for standard input.  fail()s XDATA ("FILE, line N: ...") or XIO. */
 bool tsv_read(struct tsv *t, const char *path);
 int tsv_column(const struct tsv *t, const char *name);     /* -1 if there is none */
+const char *tsv_cell(const struct tsv *t, size_t row, int column);
 /* A cell of a column that is no text; NaN where it is empty, "-", NA or nan. */
 double tsv_number(const struct tsv *t, size_t row, int column);
 void tsv_free(struct tsv *t);

@@ -26,6 +26,7 @@ postprocess       -               apply+-p+predicted/checkpoint_17/postprocessin
 frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text
+report            scores.tsv      -                                     text
 fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
@@ -84,7 +85,7 @@ echo "$table" | while read -r case input arguments kind; do
 	# shellcheck disable=SC2046 # a list of words and patterns
 	set -- $(echo "$arguments" | sed 's/^-$//; s/+/ /g')
 	[ -f "$input" ] || input=/dev/null
-	[ "$case" != correlate ] || input=scores.tsv
+	case $case in correlate|report) input=scores.tsv ;; esac
 
 	run 0 "$case" "$@" < "$input"
 	[ ! -s err ] || wrong "says something without a reason: $(head -n 1 err)"

@@ -188,13 +188,21 @@ void draw_contours(struct canvas *c, int x, int y, const struct view *v, const u
 	free(big);
 }
 
-void draw_borders(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, uint32_t colour)
+/* Whether the pixel at the right or below has another value. */
+static bool at_border(const struct view *v, const uint16_t *label, int x, int y)
+{
+	const uint16_t *p = label + (size_t)y * (size_t)v->w + (size_t)x;
+
+	return (x + 1 < v->w && p[1] != *p) || (y + 1 < v->h && p[v->w] != *p);
+}
+
+void draw_borders(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, uint32_t colour, bool thin)
 {
 	uint16_t *big = enlarge(v, label);
 
 	for (int j = 0; j < v->h; j++)
 		for (int i = 0; i < v->w; i++)
-			if (near_border(v, big, i, j, 1))
+			if (thin ? at_border(v, big, i, j) : near_border(v, big, i, j, 1))
 				canvas_put(c, x + i, y + j, colour);
 	free(big);
 }

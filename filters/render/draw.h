@@ -19,8 +19,8 @@ void draw_map(struct canvas *c, int x, int y, const struct view *v, const float 
 /* A band inside the border of every value of label [ny][nx]; the i-th of values gets the i-th class's colour. */
 void draw_contours(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, const int *values,
                    int n_values, int width);
-/* A line on every border between values. */
-void draw_borders(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, uint32_t colour);
+/* A line on every border between values, two pixels wide or, if thin, one. */
+void draw_borders(struct canvas *c, int x, int y, const struct view *v, const uint16_t *label, uint32_t colour, bool thin);
 /* An upright bar of the colours, 0 at the bottom, with figures at its right; returns the width of all. */
 int draw_scale(struct canvas *c, int x, int y, int h, double max);
 #endif

@@ -10,26 +10,23 @@ enum { MARGIN = 14, GAP = 18, NARROWEST = 420, TITLE = 3, TEXT = 2, LINE = TEXT 
 static const uint32_t paper = 0xffffff, ink = 0x1a1a1a, faint = 0x5a5a5a, empty = 0x303030;
 static const uint32_t reference_colour = 0xffffff, frame_colour = 0xb0b0b0;
 
-/* Image and over it the contours; without an image on plain grey. */
-static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s, int band, double brightness)
+/* Image and, over a darker one, the contours; without an image on plain grey. */
+static void put_segmentation(struct canvas *c, int x, int y, const struct view *v, const struct scene *s)
 {
 	if (s->image)
-		draw_image(c, x, y, v, s->image, s->channels, brightness);
+		draw_image(c, x, y, v, s->image, s->channels, s->reference ? 0.75 : 0.9);
 	else
 		canvas_fill(c, x, y, v->w, v->h, empty);
-	draw_contours(c, x, y, v, s->label, s->value, s->n_classes, band);
+	draw_contours(c, x, y, v, s->label, s->value, s->n_classes, BAND);
 	if (s->reference)
-		draw_borders(c, x, y, v, s->reference, reference_colour);
+		draw_borders(c, x, y, v, s->reference, reference_colour, false);
 }
 
-/* Darker, so that contours stand out. */
-static double dimmed(const struct scene *s) { return s->reference ? 0.75 : 0.9; }
-
 /* The map, and where the segmentation is. */
-static void put_map(struct canvas *c, int x, int y, const struct view *v, const struct scene *s, int colours)
+static void put_map(struct canvas *c, int x, int y, const struct view *v, const struct scene *s, int colours, bool thin)
 {
 	draw_map(c, x, y, v, s->map, s->map_max, colours);
-	draw_borders(c, x, y, v, s->label, frame_colour);
+	draw_borders(c, x, y, v, s->label, frame_colour, thin);
 }
 
 /* A square of a colour and a word, from *x on; a new line where the width is used up. */
@@ -99,7 +96,7 @@ bool write_overlay(const char *path, const struct scene *s)
 
 	canvas_make(&c, w + 2 * MARGIN, top + v.h + GAP / 2 + legend + MARGIN / 2, paper);
 	put_title(&c, w, s);
-	put_segmentation(&c, MARGIN + (w - v.w) / 2, top, &v, s, BAND, dimmed(s));
+	put_segmentation(&c, MARGIN + (w - v.w) / 2, top, &v, s);
 	put_legend(&c, MARGIN, top + v.h + GAP / 2, w, s);
 	return finish(&c, path);
 }
@@ -122,12 +119,12 @@ bool write_panel(const char *path, const struct scene *s)
 		x += cell + GAP;
 	}
 	canvas_text(&c, x, caption, TEXT, ink, cell, "segmentation");
-	put_segmentation(&c, x, top, &v, s, BAND, dimmed(s));
+	put_segmentation(&c, x, top, &v, s);
 	put_legend(&c, x, top + v.h + GAP / 2, s->map ? w - SCALE + MARGIN - x : w + MARGIN - x, s);
 	x += cell + GAP;
 	if (s->map) {
 		canvas_text(&c, x, caption, TEXT, ink, cell + SCALE, s->map_title);
-		put_map(&c, x, top, &v, s, HEAT_COLOURS);
+		put_map(&c, x, top, &v, s, HEAT_COLOURS, false);
 		draw_scale(&c, x + v.w + 10, top, v.h, s->map_max);
 	}
 	return finish(&c, path);
@@ -161,6 +158,18 @@ static char *describe(const struct scene *s)
 	return text;
 }
 
+/* As bright as the image, so that the file holds its rows once; the reference is a thin line under the contours. */
+static void put_small_segmentation(struct canvas *c, int x, const struct view *v, const struct scene *s)
+{
+	if (s->image)
+		draw_image(c, x, 0, v, s->image, s->channels, 1);
+	else
+		canvas_fill(c, x, 0, v->w, v->h, empty);
+	if (s->reference)
+		draw_borders(c, x, 0, v, s->reference, reference_colour, true);
+	draw_contours(c, x, 0, v, s->label, s->value, s->n_classes, 1);
+}
+
 bool write_thumbnail(const char *path, const struct scene *s)
 {
 	enum { LONGEST = 112, GREYS = 48, HEATS = 128, BETWEEN = 2 };
@@ -175,10 +184,10 @@ bool write_thumbnail(const char *path, const struct scene *s)
 		draw_image(&c, x, 0, &v, s->image, s->channels, 1);
 		x += v.w + BETWEEN;
 	}
-	put_segmentation(&c, x, 0, &v, s, 1, 1);      /* as bright as the image: the file holds its rows once */
+	put_small_segmentation(&c, x, &v, s);
 	x += v.w + BETWEEN;
 	if (s->map)
-		put_map(&c, x, 0, &v, s, HEATS);
+		put_map(&c, x, 0, &v, s, HEATS, true);
 	coarsen_grey(&c, GREYS);
 	ok = png_write_described(path, c.px, c.w, c.h, text);
 	canvas_free(&c);

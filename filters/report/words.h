@@ -1,0 +1,15 @@
+/* words: what columns and flags are called and mean, in the words of README, "How to read the table". */
+#ifndef REPORT_WORDS_H
+#define REPORT_WORDS_H
+#include <stdbool.h>
+
+/* What a column holds, as a phrase; of "class_entropy:LV" what class_entropy holds.  NULL for a name that is not known. */
+const char *column_words(const char *name);
+/* Whether its values describe a case instead of rating it: case, members, flags... */
+bool column_describes(const char *name);
+
+/* What a flag of so many bytes means; NULL for one that is not known. */
+const char *flag_words(const char *flag, int length);
+/* Whether it is worth knowing, but no reason to look at the case again. */
+bool flag_is_note(const char *flag, int length);
+#endif
