@@ -103,7 +103,7 @@ check-asan:
 ## lint: pages, scripts, includes, first lines, paths: whatever can be told without running
 lint:
 	@scripts/lint
-## demo: scores, maps, overlays and a plot of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
+## demo: scores, maps, overlays, a plot and a report of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
 demo: all
 	@scripts/demo --built='$(CURDIR)/$(B)/bin' $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
 ## bench: speed and memory as TSV (DATA=FOLDER MODEL=FOLDER: of another job than the built-in example)

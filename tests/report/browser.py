@@ -1,0 +1,88 @@
+"""Chromium without a window, driven over a pipe by its DevTools protocol; nothing but the standard library."""
+import json
+import os
+import select
+import subprocess
+import time
+
+
+class Browser:
+    def __init__(self, profile):
+        from_me, self.out = os.pipe()
+        self.into, to_me = os.pipe()
+
+        def descriptors():              # Chromium reads from 3 and writes to 4
+            a, b = os.dup(from_me), os.dup(to_me)
+            os.dup2(a, 3)
+            os.dup2(b, 4)
+
+        self.process = subprocess.Popen(
+            ["chromium", "--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + profile, "--disable-gpu",
+             "--no-first-run", "--window-size=1280,1000", "--hide-scrollbars", "--disable-dev-shm-usage", "--disable-background-networking",
+             *(["--no-sandbox"] if os.geteuid() == 0 else [])],
+            preexec_fn=descriptors, close_fds=False, stdout=subprocess.DEVNULL, stderr=open(profile + ".log", "w"))
+        os.close(from_me)
+        os.close(to_me)
+        self.buffer, self.number, self.session, self.events = b"", 0, None, []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(domain + ".enable")
+
+    def receive(self):
+        while b"\0" not in self.buffer:
+            assert select.select([self.into], [], [], 60)[0], "the browser says nothing"
+            data = os.read(self.into, 1 << 20)
+            assert data, "the browser ended"
+            self.buffer += data
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(message)
+
+    def call(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") == self.number:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, path):
+        """Loads a file; seconds until its load event."""
+        self.events.clear()
+        begin = time.monotonic()
+        self.call("Page.navigate", url="file://" + os.path.abspath(path))
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.receive())
+        return time.monotonic() - begin
+
+    def js(self, expression):
+        r = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in r, (expression, r["exceptionDetails"])
+        return r["result"].get("value")
+
+    def key(self, name, code, text=""):
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code,
+                      **({"text": text} if text and kind == "keyDown" else {}))
+
+    def complaints(self):
+        """What the page wrote to the console, threw, or asked of anything but its own file."""
+        self.js("0")
+        found = []
+        for e in self.events:
+            if e.get("method") in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
+                found.append(e)
+            if e.get("method") == "Network.requestWillBeSent":
+                url = e["params"]["request"]["url"]
+                if not url.startswith("data:") and e["params"].get("type") != "Document":
+                    found.append(url)
+        return found
+
+    def close(self):
+        self.call("Browser.close")
+        self.process.wait(30)
