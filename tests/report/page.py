@@ -141,7 +141,7 @@ for i in range(2000):
 write_table("many.tsv", rows)
 report("many.html", "--pictures", "many", "many.tsv")
 times = []
-while len(times) < 3 and (not times or min(times) >= 2):        # another look where something else kept the machine busy
+while len(times) < 5 and (not times or min(times) >= 2):        # another look where something else kept the machine busy
     times.append(browser.open("many.html"))
 print("note: 2,000 cases, %.0f MB: open after %.2f s" % (os.path.getsize("many.html") / 1e6, min(times)))
 assert min(times) < 2, times
