@@ -1,4 +1,5 @@
 # Predictions of 2d networks are nnU-Net's: labels and probabilities of its golden runs, with --parity and by default.
+# release only: hundreds of images
 golden=$SHARED/golden
 [ -d "$golden/predict" ] || { echo "no golden predictions (../shared is not there)"; exit 77; }
 compare=$TESTS/network/compare.py

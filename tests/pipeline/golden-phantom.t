@@ -1,4 +1,5 @@
 # All 64 phantom slices: correlations with Dice by default, scores with --parity.
+# release only: hundreds of images
 golden=$SHARED/golden
 . "$TESTS/pipeline/golden.sh"
 table "$golden/models/phantom_2d" "$golden/phantom" > phantom

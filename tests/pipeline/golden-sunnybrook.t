@@ -1,4 +1,5 @@
 # 12 members on 145 real slices: correlations of class_entropy with Dice by default.
+# release only: hundreds of images
 golden=$SHARED/golden
 . "$TESTS/pipeline/golden.sh"
 data=$SHARED/data/sunnybrook-png

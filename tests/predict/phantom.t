@@ -1,4 +1,5 @@
 # predict on a 2D model: what it writes is what the pipeline makes; data sets by number and name; parts; going on.
+# release only: what it runs many times, other tests run under the sanitizers
 phantom=$TESTS/phantom model=results/Dataset506_Phantom/nnUNetTrainer__nnUNetPlans__2d
 mkdir -p images "$model/fold_0" "$model/fold_1" results/Dataset507_Other_Phantom
 cp "$phantom"/imagesTs/phantom_00[0-4]_0000.png images

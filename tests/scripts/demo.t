@@ -1,5 +1,5 @@
 # The demo leaves a table, label maps, pictures and a plot, and ends by naming an overlay and the plot; also on other data.
-[ "$FLAVOR" = release ] || { echo 'the demo builds the release flavor'; exit 77; }
+# release only: the demo builds that flavor
 sh "$TOP/scripts/demo" OUT=demo > said
 tail -n 2 said | sed 's/^[a-z]* *//' > named
 [ "$(wc -l < named)" -eq 2 ]

@@ -1,4 +1,5 @@
 # The Makefile gives the results of the script, one by one by name; done is done, and what changed is made again.
+# release only: what it runs many times, other tests run under the sanitizers
 model=$TESTS/phantom/model
 mkdir images
 cp "$TESTS"/phantom/imagesTs/phantom_00[0-2]_0000.png images

@@ -1,4 +1,5 @@
 # scripts/uncertainty: equal results for any spread of the work, failed cases, going on after an interrupt, nothing partial.
+# release only: what it runs many times, other tests run under the sanitizers
 model=$TESTS/phantom/model reference=$TESTS/phantom/labelsTs
 mkdir images
 cp "$TESTS"/phantom/imagesTs/phantom_00[0-3]_0000.png images

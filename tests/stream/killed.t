@@ -1,6 +1,7 @@
 # A stage killed with signal 9, under dash without pipefail, at every point of the stream: before its header, inside a
 # frame, between frames, before its trailer.  The pipeline's status is that of its last stage: it is not 0, and nothing of the
 # file or folder that the last stage should have written is there.
+# release only: 200 processes that are killed report nothing
 make-scratch
 average-probs < members.frames | segment | entropy | contour-norm > normed.frames
 values() { /usr/bin/python3 - "$1" <<'X'
