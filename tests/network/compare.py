@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""usage: compare.py STREAM FOLDER SHARE_LABELS [SHARE_PROBS]
+"""usage: compare.py STREAM FOLDER SHARE_LABELS [SHARE_PROBS [MARGIN]]
 
 Compares the members of a stream of probabilities with what nnU-Net predicted: FOLDER/[MEMBER/]CASE.npz and, read by decode,
 FOLDER/[MEMBER/]CASE.{png,nii.gz}.  The share (percent) of voxels with equal labels, and of probabilities within 1e-3, has to
-reach the given one; both count over all cases together."""
+reach the given one; both count over all cases together.  Where labels differ, the two largest probabilities (nnU-Net's where
+they are stored, else ours) have to be nearer than MARGIN, or every region as near to its threshold."""
 import io
 import os
 import subprocess
@@ -44,6 +45,14 @@ def segmentation(head, p):
     return out
 
 
+def margins(head, p):
+    """How far each voxel is from another label: [z, y, x]."""
+    if head.get("regions_class_order"):
+        return np.abs(2 * p - 1).min(0)
+    top = np.partition(p, -2, axis=0)
+    return top[-1] - top[-2]
+
+
 def label(path):
     """A label file as decode reads it."""
     out = subprocess.run(["decode", "-l", path], stdout=subprocess.PIPE, check=True).stdout
@@ -51,28 +60,36 @@ def label(path):
     return layers[0][1][0]
 
 
-def main(stream, folder, share_labels, share_probs=0.0):
+def main(stream, folder, share_labels, share_probs=0.0, margin=1.0):
     voxels = equal = values = near = files = 0
-    worst = 0.0
+    worst, undecided = 0.0, 0.0
     for head, layers in frames(open(stream, "rb")):
         for l, p in layers:
             assert l["kind"] == "probs" and np.isfinite(p).all(), (head["case"], l)
             base = os.path.join(folder, l.get("member", {"name": ""})["name"], head["case"])    # an average has no member
             if not os.path.isdir(os.path.dirname(base)):
                 base = os.path.join(folder, head["case"])
+            best = p
             if os.path.exists(base + ".npz"):
-                want = np.load(base + ".npz")["probabilities"]
-                d = np.abs(p - want)
+                best = np.load(base + ".npz")["probabilities"]
+                d = np.abs(p - best)
                 values, near, files, worst = values + d.size, near + (d <= 1e-3).sum(), files + 1, max(worst, d.max())
             for ending in (".png", ".nii.gz"):
                 if os.path.exists(base + ending):
-                    want = label(base + ending)
-                    voxels, equal, files = voxels + want.size, equal + (want == segmentation(head, p)).sum(), files + 1
+                    differs = label(base + ending) != segmentation(head, p)
+                    voxels, equal, files = voxels + differs.size, equal + (~differs).sum(), files + 1
+                    if differs.any():
+                        far = margins(head, best)[differs].max()
+                        undecided = max(undecided, far)
+                        if far >= float(margin):
+                            print(f"{base}: labels differ where the margin is {far:.3g} ({'nnU-Net' if best is not p else 'ours'}), ours {margins(head, p)[differs].max():.3g}")
     if not files:
         sys.exit(f"{folder}: nothing to compare")
     share = [100 * equal / voxels if voxels else 100.0, 100 * near / values if values else 100.0]
-    print(f"note: {os.path.basename(folder)}: {files} files, {voxels - equal} of {voxels} labels differ, "
+    print(f"note: {os.path.basename(folder)}: {files} files, {voxels - equal} of {voxels} labels differ, at margins up to {undecided:.2g}; "
           f"{share[1]:.4f} % of probabilities within 1e-3, largest difference {worst:.3g}")
+    if undecided >= float(margin):
+        sys.exit(f"{folder}: labels differ at a margin of {undecided:.3g}")
     if share[0] < float(share_labels) or share[1] < float(share_probs):
         sys.exit(f"{folder}: {share[0]:.4f} % of labels, {share[1]:.4f} % of probabilities")
 

@@ -2,11 +2,11 @@
 # reference scores computed.  Sourced.
 [ -d "$SHARED/golden/uncertainty" ] || { echo "no $(basename "$SHARED")/golden"; exit 77; }
 
-# table MODEL DATA OPTION ...
+# table MODEL DATA COMMAND OPTION ...: COMMAND passes the members on
 table() {
-	model=$1 data=$2
-	shift 2
-	decode "$data/imagesTs" | normalize "$model" | infer-checkpoint "$@" "$model"/fold_0/checkpoint_[0-9]*.pth |
+	model=$1 data=$2 command=$3
+	shift 3
+	decode "$data/imagesTs" | normalize "$model" | infer-checkpoint "$@" "$model"/fold_0/checkpoint_[0-9]*.pth | $command |
 		average-probs -m total_entropy,t_test | entropy | contour-norm | score -r "$data/labelsTs"
 }
 # correlates TABLE CASES FINITE PEARSON SPEARMAN
