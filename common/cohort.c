@@ -180,3 +180,13 @@ void clusters_free(struct clusters *k)
 	free(k->of);
 	*k = (struct clusters){0};
 }
+
+void put_note(FILE *out, unsigned n_clusters, int undefined)
+{
+	const char *few = n_clusters < CLUSTERS_FEW ? "indicative" : "";
+
+	if (undefined)
+		fprintf(out, "\t%s%sundefined_draws:%d\n", few, *few ? "," : "", undefined);
+	else
+		fprintf(out, "\t%s\n", *few ? few : "-");
+}

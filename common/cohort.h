@@ -4,6 +4,7 @@
 #define COMMON_COHORT_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include "common/opt.h"
 #include "common/tsv.h"
 
@@ -36,4 +37,6 @@ bool clusters_find(struct clusters *c, const struct tsv *t, const char *file);
 /* The same for n of its rows: out: [n], numbered without gaps; returns how many. */
 unsigned clusters_among(unsigned *out, const struct clusters *c, const size_t *row, size_t n);
 void clusters_free(struct clusters *c);
+/* The last cell of a line with intervals: "indicative", "undefined_draws:N" (draws that did not define the figure), or "-". */
+void put_note(FILE *out, unsigned n_clusters, int undefined);
 #endif

@@ -27,6 +27,8 @@ frames            members         -s+1                                  stream
 frames            members         -                                     text
 correlate         scores.tsv      -                                     text
 report            scores.tsv      -                                     text
+calibrate-dice    scores.tsv      fit+--no-bound                        text
+triage            scores.tsv      -b+1                                  text
 fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
@@ -85,7 +87,7 @@ echo "$table" | while read -r case input arguments kind; do
 	# shellcheck disable=SC2046 # a list of words and patterns
 	set -- $(echo "$arguments" | sed 's/^-$//; s/+/ /g')
 	[ -f "$input" ] || input=/dev/null
-	case $case in correlate|report) input=scores.tsv ;; esac
+	case $case in correlate|report|calibrate-dice|triage) input=scores.tsv ;; esac
 
 	run 0 "$case" "$@" < "$input"
 	[ ! -s err ] || wrong "says something without a reason: $(head -n 1 err)"

@@ -34,7 +34,6 @@ double metric_parameter(const struct study *s, const struct metric *m);         
 /* Figures of one set of rows by one or more scores: resampled together. */
 struct resampling study_resampling(const struct study *s, const unsigned *cluster, size_t n, unsigned n_clusters);
 
-void put_note(unsigned n_clusters, int undefined);           /* ends the line */
 void put_group(const struct study *s, const struct group *g);           /* its name and a tab, if there are groups */
 
 /* The tables.  The line of names is printed for g == NULL. */

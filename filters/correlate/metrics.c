@@ -27,7 +27,7 @@ static void line(const struct study *s, const struct group *g, int score, const 
 	tsv_put_digits(stdout, v.low, 5);
 	tsv_put_digits(stdout, v.high, 5);
 	printf("\t%zu\t%zu\t%u\t%s", n, g->n - n, n_clusters, s->confident[score] ? "confidence" : "uncertainty");
-	put_note(n_clusters, v.undefined);
+	put_note(stdout, n_clusters, v.undefined);
 }
 
 /* The metrics of a list, all of which need finite scores or none. */

@@ -84,7 +84,7 @@ static void lines(const struct study *s, const struct group *g, const struct met
 		tsv_put_digits(stdout, share[i], 3);
 		printf("\t%s\t%zu\t%zu\t%u\t%s", isnan(f->value[i]) ? "undefined" : itself ? "best" : d.low > 0 ? "worse" : "undecided",
 		       n, g->n - n, n_clusters, s->confident[i] ? "confidence" : "uncertainty");
-		put_note(n_clusters, v.undefined);
+		put_note(stdout, n_clusters, v.undefined);
 	}
 	free(order);
 	free(share);

@@ -38,16 +38,6 @@ struct resampling study_resampling(const struct study *s, const unsigned *cluste
 		.seed = (uint64_t)s->seed };
 }
 
-void put_note(unsigned n_clusters, int undefined)
-{
-	const char *few = n_clusters < CLUSTERS_FEW ? "indicative" : "";
-
-	if (undefined)
-		printf("\t%s%sundefined_draws:%d\n", few, *few ? "," : "", undefined);
-	else
-		printf("\t%s\n", *few ? few : "-");
-}
-
 void put_group(const struct study *s, const struct group *g)
 {
 	if (s->by)
