@@ -1,3 +1,4 @@
+#include <string.h>
 #include "common/mt19937.h"
 
 /* Matsumoto, Nishimura: Mersenne twister.  ACM TOMACS 8, 1998. */
@@ -44,17 +45,26 @@ uint32_t mt_next(struct mt19937 *r)
 	return y ^ y >> 18;
 }
 
-uint32_t mt_below(struct mt19937 *r, uint32_t most)
+/* The numbers of as many bits as most has, without those that are too large. */
+void mt_many_below(struct mt19937 *r, uint32_t *out, size_t n, uint32_t most)
 {
-	uint32_t mask = most, v;
+	uint32_t mask = most;
 
-	if (!most)
-		return 0;
 	for (int shift = 1; shift < 32; shift *= 2)
 		mask |= mask >> shift;
-	do
-		v = mt_next(r) & mask;
-	while (v > most);
+	if (!most)
+		memset(out, 0, n * sizeof *out);
+	for (size_t i = most ? 0 : n; i < n;) {         /* no branch on chance: it would be mispredicted as often as not */
+		out[i] = mt_next(r) & mask;
+		i += out[i] <= most;
+	}
+}
+
+uint32_t mt_below(struct mt19937 *r, uint32_t most)
+{
+	uint32_t v;
+
+	mt_many_below(r, &v, 1, most);
 	return v;
 }
 

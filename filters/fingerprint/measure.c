@@ -14,7 +14,10 @@
 #include "common/progress.h"
 #include "filters/fingerprint/fingerprint.h"
 
-enum { SHOWN = 6 };                      /* unexpected values that a message lists */
+enum {
+	SHOWN = 6,                       /* unexpected values that a message lists */
+	ROUND = 4096                     /* numbers drawn at a time */
+};
 
 /* Files as the reader gives them: its axes are strides over the data, which stay in the order of the file. */
 struct volume {
@@ -222,15 +225,19 @@ static size_t *foreground(size_t *n, const struct volume *image, const struct vo
 static void draw(const struct job *j, const struct volume *image, const size_t *at, size_t n)
 {
 	float *value = xmalloc(n, sizeof *value);
-	uint32_t *count = xmalloc(n, sizeof *count);
+	uint32_t *count = xmalloc(n, sizeof *count), drawn[ROUND];
 	struct mt19937 r;
 
 	mt_seed(&r, 1234);
 	for (int64_t c = 0; c < image->channels; c++) {
 		const float *x = image->data + (size_t)c * frame_grid_voxels(&image->f);
 		memset(count, 0, n * sizeof *count);
-		for (uint32_t k = 0; k < j->samples; k++)
-			count[mt_below(&r, (uint32_t)n - 1)]++;
+		for (uint32_t k = 0, some; k < j->samples; k += some) {
+			some = j->samples - k < ROUND ? j->samples - k : ROUND;
+			mt_many_below(&r, drawn, some, (uint32_t)n - 1);
+			for (uint32_t i = 0; i < some; i++)
+				count[drawn[i]]++;
+		}
 		for (size_t i = 0; i < n; i++)
 			value[i] = x[at[i]];
 		struct run run = run_of(value, count, n);
