@@ -150,6 +150,23 @@ static bool nonlinearity(struct architecture *a, const struct json *args)
 	return !json_has(&kw, "negative_slope") || (json_get(&e, &kw, "negative_slope") && json_real(&a->slope, &e));
 }
 
+/* At inference dropout is the identity and has no weights: which one it is and how much it drops does not matter. */
+static bool dropout(const struct json *args)
+{
+	static const char *const known[] = { "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout" };
+	struct json v;
+	const char *name;
+
+	if (!json_has(args, "dropout_op"))
+		return true;
+	if (!json_get(&v, args, "dropout_op") || !(name = json_text(&v)))
+		return false;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(last_component(name), known[i]))
+			return true;
+	return json_bad(&v, "the dropout %s is not known; torch's are", name);
+}
+
 /* What only residual encoders have. */
 static bool residual(struct architecture *a, const struct json *args)
 {
@@ -187,9 +204,7 @@ bool architecture_read(struct architecture *a, const struct json *j)
 	if (!is_class(&v, "Conv", &a->dims))
 		return json_bad(&v, "the convolution %s is not supported; Conv2d and Conv3d are",
 		                json_object_to_json_string(v.o));
-	if (json_has(&args, "dropout_op"))
-		return json_bad(&args, "dropout_op is not null; networks with dropout are not supported");
-	if (!json_get(&v, &args, "features_per_stage") || !per_stage(a->features, &v, a->n_stages, 1, MAX_FEATURES) ||
+	if (!dropout(&args) || !json_get(&v, &args, "features_per_stage") || !per_stage(a->features, &v, a->n_stages, 1, MAX_FEATURES) ||
 	    !json_get(&v, &args, "kernel_sizes") || !json_get(&w, &args, "strides") || !sizes(a, &v, &w) ||
 	    !json_get(&v, &args, a->class == UNET_PLAIN ? "n_conv_per_stage" : "n_blocks_per_stage") ||
 	    !per_stage(a->n_conv_encoder, &v, a->n_stages, 1, MAX_BLOCKS) || !json_get(&v, &args, "n_conv_per_stage_decoder") ||

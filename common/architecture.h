@@ -6,7 +6,8 @@
 #include "common/plans.h"
 
 /* j: the object {network_class_name, arch_kwargs}.  fail()s XDATA on whatever would be another network than
- * common/network.h can build: other classes, norms, activations, dropout, further arguments. */
+ * common/network.h can build: other classes, norms, activations, further arguments.
+ * Dropout, the identity at inference, is read over. */
 bool architecture_read(struct architecture *a, const struct json *j);
 /* get: looks a key of the configuration up, inherited ones included; dims: 2 or 3. */
 bool architecture_read_flat(struct architecture *a, int dims,

@@ -103,6 +103,12 @@ static void contents(void)
 	CHECK(!plan_read(&q, "plans.json", "3d") && failed_code() == XUSAGE && strstr(failed_text(), "2d, small, stage, loop"),
 	      "%s", failed_text());
 	CHECK(!plan_read(&q, "none.json", "3d") && failed_code() == XIO, "%s", failed_text());
+	char *dropped = changed(today, "\"dropout_op\": null, \"dropout_op_kwargs\": null",
+	                        "\"dropout_op\": \"torch.nn.modules.dropout.Dropout2d\", \"dropout_op_kwargs\": {\"p\": 0.2}");
+	CHECK(read_text(&q, dropped, "2d"), "dropout, the identity at inference: %s", failed_text());
+	equal_plans(&p, &q, "dropout");
+	plan_free(&q);
+	free(dropped);
 	names = plans_configurations("plans.json");
 	CHECK(names && !strcmp(names[0], "2d") && !strcmp(names[3], "loop") && !names[4], "configurations in order");
 	free(names);
@@ -115,7 +121,7 @@ static void refusals(void)
 	static const struct { const char *from, *to, *words; } table[] = {
 		{ "unet.ResidualEncoderUNet", "primus.Primus",
 		  "'dynamic_network_architectures.architectures.primus.Primus' is not supported" },
-		{ "\"dropout_op\": null", "\"dropout_op\": \"torch.nn.Dropout2d\"", "dropout_op" },
+		{ "\"dropout_op\": null", "\"dropout_op\": \"some.where.Dropconnect\"", "Dropconnect" },
 		{ "InstanceNorm2d", "GroupNorm", "GroupNorm" },
 		{ "InstanceNorm2d", "InstanceNorm3d", "a norm of 3 dimensions" },
 		{ "\"affine\": true", "\"affine\": false", "affine" },
