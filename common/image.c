@@ -102,28 +102,40 @@ static bool write_picture(const char *path, const struct frame *f, const void *p
 	            : bmp_write(path, pixels, f->shape[2], f->shape[1]);
 }
 
-bool image_write_label(const char *path, const struct frame *f, const uint16_t *label)
+/* Values as numbers of another width, malloc'ed. */
+static void *other_width(const void *label, enum dtype type, size_t n)
+{
+	unsigned char *narrow = type == DT_U2 ? xmalloc(n, sizeof *narrow) : NULL;
+	uint16_t *wide = type == DT_U1 ? xmalloc(n, sizeof *wide) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (narrow)
+			narrow[i] = (unsigned char)((const uint16_t *)label)[i];
+		else
+			wide[i] = ((const unsigned char *)label)[i];
+	return narrow ? (void *)narrow : wide;
+}
+
+bool image_write_label(const char *path, const struct frame *f, const void *label, enum dtype type)
 {
 	size_t n = frame_grid_voxels(f);
-	const void *voxels = label;
 	const char *ending = image_ending(path);
-	bool picture = ending_is_picture(ending), ok;
-	unsigned char *narrow = NULL;
-	uint16_t max = 0, least_wide = ending && !strcmp(ending, ".bmp") ? 256 : 255;
+	bool picture = ending_is_picture(ending), wide, ok;
+	unsigned max = 0, least_wide = ending && !strcmp(ending, ".bmp") ? 256 : 255;
+	void *other = NULL;
 
 	if (picture && f->shape[0] != 1)
 		return fail(XUSAGE, "%s: a volume of %lld planes does not fit into a picture; write NIfTI (-t nii.gz)", path,
 			(long long)f->shape[0]);
-	for (size_t i = 0; i < n; i++)
-		max = label[i] > max ? label[i] : max;
-	if (max < least_wide) {
-		narrow = xmalloc(n, 1);
-		for (size_t i = 0; i < n; i++)
-			narrow[i] = (unsigned char)label[i];
-		voxels = narrow;
+	for (size_t i = 0; i < n; i++) {
+		unsigned v = type == DT_U1 ? ((const unsigned char *)label)[i] : ((const uint16_t *)label)[i];
+		max = v > max ? v : max;
 	}
-	ok = picture ? write_picture(path, f, voxels, !narrow) : write_volume(path, f, voxels, narrow ? DT_U1 : DT_U2);
-	free(narrow);
+	wide = max >= least_wide;
+	if (wide != (type == DT_U2))
+		label = other = other_width(label, type, n);
+	ok = picture ? write_picture(path, f, label, wide) : write_volume(path, f, label, wide ? DT_U2 : DT_U1);
+	free(other);
 	return ok;
 }
 

@@ -25,9 +25,9 @@ extern const char *const image_endings[];
 const char *image_ending(const char *path);
 
 /* Write one channel [z][y][x] with the geometry of a frame's header into path (whole or not at all).
- * Labels: uint8 if the largest value < 255, else uint16 (nnU-Net's rule); maps: float32.
+ * Labels (|u1 or <u2): uint8 if the largest value < 255, else uint16 (nnU-Net's rule); maps: float32.
  * The format follows the ending of path.  fail()s XUSAGE (PNG or BMP of a volume or a float map), XIO. */
-bool image_write_label(const char *path, const struct frame *f, const uint16_t *label);
+bool image_write_label(const char *path, const struct frame *f, const void *label, enum dtype type);
 bool image_write_map(const char *path, const struct frame *f, const float *map);
 
 /* Whether an ending's files hold nothing but pictures of whole numbers: ".png", ".bmp". */

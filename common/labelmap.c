@@ -88,7 +88,7 @@ bool labelmap_read(struct labelmap *m, const char *path)
 	return ok;
 }
 
-bool labelmap_write(const char *path, const struct labelmap *m) { return image_write_label(path, &m->f, m->value); }
+bool labelmap_write(const char *path, const struct labelmap *m) { return image_write_label(path, &m->f, m->value, DT_U2); }
 
 void labelmap_free(struct labelmap *m)
 {

@@ -128,16 +128,18 @@ static bool write_channel(const char *path, const struct frame *f, const struct 
 
 	one.data = data;
 	one.channels = 1;
+	if (l->type == DT_U1)
+		return image_write_label(path, f, data, DT_U1);
 	if (integers) {
 		uint16_t *label = xmalloc(n, sizeof *label);
-		ok = labels_widen(label, &one, n) && image_write_label(path, f, label);
+		ok = labels_widen(label, &one, n) && image_write_label(path, f, label, DT_U2);
 		free(label);
 		return ok;
 	}
 	if (ending_is_picture(ending)) {        /* pictures of whole numbers, such as those that decode read */
 		uint16_t *label = xmalloc(n, sizeof *label);
 		if (l->type == DT_F4 && whole_numbers(label, one.data, n))
-			ok = image_write_label(path, f, label);
+			ok = image_write_label(path, f, label, DT_U2);
 		else
 			ok = fail(XDATA, "%s: pictures hold whole numbers from 0 to 65535 only, layer %s has others", path, l->kind);
 		free(label);

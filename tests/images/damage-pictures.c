@@ -22,7 +22,7 @@ int main(void)
 	frame_reset(&f, "noise");
 	frame_grid(&f, shape, spacing, 0);
 	if (!bmp_write("grey.bmp", pixels, X, Y) || !image_write_map("map.tif", &f, map) ||
-	    !image_write_label("label.tiff", &f, label))
+	    !image_write_label("label.tiff", &f, label, DT_U2))
 		die_failed();
 	damage("grey.bmp", false, 0);
 	damage("map.tif", false, 0);
