@@ -205,23 +205,24 @@ static void add_labels(float *out, const int16_t *seg, const struct labels *labe
 	free(resampled);
 }
 
-/* Crops, normalizes and resamples one channel into out [network]. */
+/* Crops, normalizes and resamples one channel into out [network]; on an unchanged grid the crop is made there. */
 static bool one_channel(float *out, const float *image, int channel, const unsigned char *mask, const struct grids *g,
                         const struct plan *p)
 {
 	size_t n = voxels_of(g->after_crop);
-	float *crop = xaligned(n, sizeof *crop);
+	bool unchanged = !memcmp(g->network, g->after_crop, sizeof g->network), ok;
+	float *crop = unchanged ? out : xaligned(n, sizeof *crop);
 	struct rows r = {0};
-	bool ok;
 
 	while (next_row(&r, g))
 		for (int64_t k = 0; k < g->after_crop[2]; k++)
 			crop[r.at + (size_t)k] = image[r.file + (size_t)(k * r.step)];
 	ok = normalize_channel(crop, n, p->scheme[channel], p->use_mask[channel] ? mask : NULL, &p->intensities[channel]) &&
-	     resample_float(out, g->network, crop, g->after_crop, 1, &p->data, g->spacing, g->network_spacing, false, NULL);
+	     (unchanged || resample_float(out, g->network, crop, g->after_crop, 1, &p->data, g->spacing, g->network_spacing, false, NULL));
 	if (!ok)
 		fail_prefix("channel %d", channel);
-	free(crop);
+	if (!unchanged)
+		free(crop);
 	return ok;
 }
 
