@@ -293,6 +293,20 @@ void network_free(struct network *n)
 	*n = (struct network){0};
 }
 
+void network_body(struct network *body, const struct network *n)
+{
+	const struct node *head = &n->node[n->n_nodes - 1];
+
+	*body = *n;
+	body->n_nodes--;
+	body->n_values--;               /* the head's output is the last value */
+	body->n_outputs = head->c_in;
+	body->flops -= 2.0 * head->c_in * head->c_out * (double)(n->patch[0] * n->patch[1] * n->patch[2]);
+	body->value = xmalloc((size_t)body->n_values, sizeof *body->value);
+	memcpy(body->value, n->value, (size_t)body->n_values * sizeof *body->value);
+	body->value[head->in].last_use = body->n_nodes;
+}
+
 /* ---- weights ---- */
 
 static const struct parameter *find_parameter(const struct network *n, const char *name)

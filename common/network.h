@@ -46,6 +46,10 @@ struct network {
 bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3]);
 void network_free(struct network *n);
 
+/* The network up to what its head reads, which becomes its output.  It refers to n but for `value`, which is malloc'ed; it is
+ * not for network_free(). */
+void network_body(struct network *body, const struct network *n);
+
 /* All parameters of a checkpoint, checked one by one: n->n_weights floats into weights.
  * fail()s XDATA naming the first missing, extra or misshapen weight (deep-supervision heads and the decoder.encoder.* and
  * all_modules.* duplicates are no extras). */

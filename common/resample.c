@@ -240,6 +240,8 @@ bool resample_whole(const struct resampler *r, int axis, const double spacing[3]
 	return taps_in_slice(r) == CUBIC;
 }
 
+bool resample_linear(const struct resampler *r) { return taps_in_slice(r) != CUBIC && taps_across(r) != CUBIC; }
+
 void resample_reach(struct resample_part *part, const int64_t out_shape[3], const int64_t in_shape[3], const struct resampler *r,
                     const double spacing[3], const double new_spacing[3])
 {

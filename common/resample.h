@@ -14,6 +14,8 @@ struct resample_part { int axis; int64_t out_lo, out_hi, in_lo, in_hi; };
 
 /* Whether any plane of that axis needs all old planes: splines and their clipping reach through the volume. */
 bool resample_whole(const struct resampler *r, int axis, const double spacing[3], const double new_spacing[3]);
+/* Whether new values are weighted means of old ones for any pair of grids, so that what is affine commutes with it. */
+bool resample_linear(const struct resampler *r);
 /* Sets in_lo and in_hi. */
 void resample_reach(struct resample_part *part, const int64_t out_shape[3], const int64_t in_shape[3], const struct resampler *r,
                     const double spacing[3], const double new_spacing[3]);

@@ -1,8 +1,8 @@
 /* backend: the seam between the program and what computes: a network on a volume.
  *
  * Order of calls: probe; open once per architecture and patch; load once per member (all of one architecture);
- * then per case and member: begin, windows (any number of times, origins in the order of one axis), planes as they
- * become final, end.  Host memory in fp32; everything else is the backend's own affair.  One thread calls. */
+ * then per case: begin, windows (any number of times, origins in the order of axes), take as voxels become final, end.
+ * Host memory in fp32; everything else is the backend's own affair.  One thread calls. */
 #ifndef BACKEND_H
 #define BACKEND_H
 #include "common/network.h"
@@ -17,12 +17,16 @@ struct backend_options {
 };
 
 struct backend_case {
-	const float *image;      /* [n_inputs][shape], stays valid until end */
+	float *const *plane;     /* [n_inputs][shape[0]]: planes [shape[1]][shape[2]] of the image; those that a window touches are
+	                            there while it runs */
 	int64_t shape[3];        /* smaller than the patch: windows reach outside, where the image is 0 (contract 5.2) */
-	int axis;                /* windows arrive in order of their origin on this axis, ascending or descending, so its planes become
-	                            final in that order */
+	int member, n_members;   /* every window goes through these, from member on */
+	bool apart;              /* their outputs stand side by side, [n_members][n_outputs]; else they are averaged */
+	int *culprit;            /* set to the member whose output is not finite */
 	int only;                /* 0: the mean of all mirrored positions; K > 0: the K-th of windows_mirrors() alone */
+	int axis;                /* windows come in the order of their place on this axis, ascending or descending */
 	int64_t depth;           /* most planes of that axis in work at a time: from the first not yet taken to the last touched */
+	int64_t rows;            /* most rows in work at a time: lines of the last axis but `axis`, touched and not yet taken */
 };
 
 struct backend {
@@ -33,13 +37,15 @@ struct backend {
 	void *(*open)(const struct network *n, const struct backend_options *o);
 	/* weights: n->n_weights floats, not needed after the call.  member: 0..n_members-1. */
 	bool (*load)(void *b, int member, const float *weights);
-	bool (*begin)(void *b, int member, const struct backend_case *c);
+	/* How many windows run at a time: with fewer in a call of windows() a part of the machine idles. */
+	int (*batch)(const void *b, int n_members, bool one_mirror);
+	bool (*begin)(void *b, const struct backend_case *c);
 	/* Runs windows; origin[i] is the corner of window i in image voxels, negative where it is padded.
-	 * fail()s XDATA when a logit is NaN or infinite, naming the window. */
+	 * fail()s XDATA when an output is NaN or infinite, naming the window. */
 	bool (*windows)(void *b, const int64_t (*origin)[3], int n);
-	/* Logits of planes lo..hi of c->axis, weighted mean over windows: out [n_outputs][..hi-lo at that axis..].
-	 * Planes are asked for once, in the order of windows, when no later window touches them. */
-	bool (*planes)(void *b, float *out, int64_t lo, int64_t hi);
+	/* The box lo..hi, which holds whole rows, of the network's output, weighted mean over windows: out [channels][hi - lo].
+	 * Each voxel is asked for once, when no later window touches it. */
+	bool (*take)(void *b, float *out, const int64_t lo[3], const int64_t hi[3]);
 	void (*end)(void *b);
 	void (*close)(void *b);
 	/* One patch without mirroring, for tests and measurements: in [n_inputs][patch], out [n_outputs][patch]. */

@@ -9,7 +9,7 @@ static void *open_ref(const struct network *n, const struct backend_options *o) 
 static void *open_cpu(const struct network *n, const struct backend_options *o) { return host_open(&engine_cpu, n, o); }
 
 #define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
-	.windows = host_windows, .planes = host_planes, .end = host_end, .close = host_close, .forward = host_forward }
+	.batch = host_batch, .windows = host_windows, .take = host_take, .end = host_end, .close = host_close, .forward = host_forward }
 
 static const struct backend backend_ref = HOST_BACKEND("ref", always, open_ref);
 static const struct backend backend_cpu = HOST_BACKEND("cpu", always, open_cpu);

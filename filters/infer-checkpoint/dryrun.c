@@ -14,6 +14,20 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Bytes of memory that are in use; the most that were where /proc is missing. */
+static size_t resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages;
+	struct rusage r;
+	bool ok = f && fscanf(f, "%*u %lu", &pages) == 1;
+
+	if (f)
+		fclose(f);
+	getrusage(RUSAGE_SELF, &r);
+	return ok ? pages * (size_t)sysconf(_SC_PAGESIZE) : (size_t)r.ru_maxrss << 10;
+}
+
 static void print_network(const struct ensemble *e)
 {
 	const struct network *n = &e->network;
@@ -32,19 +46,21 @@ static void print_network(const struct ensemble *e)
 	}
 }
 
-/* One window of an image of zeros, in all mirrored positions: how long one takes when all threads are busy. */
-static bool measure(double *seconds, const struct ensemble *e, int threads)
+/* One window of an image of zeros, in all mirrored positions: how long one takes when all threads are busy; *bytes: what the
+ * program holds for any case. */
+static bool measure(double *seconds, size_t *bytes, const struct ensemble *e)
 {
 	const int64_t *p = e->network.patch;
-	struct backend_case c = { .shape = { p[0], p[1], p[2] }, .depth = p[0] };
-	size_t voxels = (size_t)(p[0] * p[1] * p[2]);
-	int n = (threads + e->n_mirrors - 1) / e->n_mirrors;
-	float *image = xcalloc((size_t)e->network.n_inputs * voxels, sizeof *image);
-	int64_t (*origin)[3] = xcalloc((size_t)n, sizeof *origin);
+	int n = e->backend->batch(e->b, 1, false), culprit;
+	struct backend_case c = { .shape = { p[0], p[1], p[2] }, .n_members = 1, .culprit = &culprit, .depth = p[0], .rows = p[0] * p[1] };
+	int64_t planes = e->network.n_inputs * p[0], (*origin)[3] = xcalloc((size_t)n, sizeof *origin);
+	float *image = xcalloc((size_t)(planes * p[1] * p[2]), sizeof *image), **plane = xmalloc((size_t)planes, sizeof *plane);
 	bool ok;
 
-	c.image = image;
-	ok = e->backend->begin(e->b, 0, &c);
+	for (int64_t i = 0; i < planes; i++)
+		plane[i] = image + i * p[1] * p[2];
+	c.plane = plane;
+	ok = e->backend->begin(e->b, &c);
 	if (ok) {
 		double start = now();
 		ok = e->backend->windows(e->b, (const int64_t (*)[3])origin, n);
@@ -53,31 +69,24 @@ static bool measure(double *seconds, const struct ensemble *e, int threads)
 	}
 	free(origin);
 	free(image);
+	free(plane);
+	*bytes = resident();
 	if (!ok)
 		fail_prefix("checkpoint %s, of an image of zeros", e->path[0]);
 	return ok;
 }
 
-static size_t used(void)
-{
-	struct rusage r;
-
-	getrusage(RUSAGE_SELF, &r);
-	return (size_t)r.ru_maxrss << 10;
-}
-
-bool dry_run(int *status, const struct ensemble *e, const struct predict_options *o, int threads)
+bool dry_run(int *status, const struct ensemble *e, const struct predict_options *o)
 {
 	struct frame f = {0};
 	struct source *in;
-	double seconds;
+	double seconds = 0;
 	size_t fixed;
 
 	*status = XOK;
 	print_network(e);
-	if (!measure(&seconds, e, threads))
+	if (!measure(&seconds, &fixed, e))
 		return false;
-	fixed = used();
 	printf("window\t%d mirrored positions, %.3g s\n", e->n_mirrors, seconds);
 	printf("memory\t%zu MiB before the first case\n", fixed >> 20);
 	if (fflush(stdout))

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
+#include "common/resample.h"
 #include "filters/infer-checkpoint/ensemble.h"
 
 static bool read_plan(struct plan *p, const char *model, const struct checkpoint *c, const char *path)
@@ -26,6 +27,15 @@ static bool mirror_axes(int axis[3], int *n, const struct checkpoint *c, const s
 	return true;
 }
 
+/* Whether sums of what the head reads are smaller than sums of logits, and resampling commutes with the head. */
+static bool head_comes_last(const struct ensemble *e, const struct ensemble_options *o)
+{
+	const struct resampler *r = &e->plan.probabilities;
+	int features = e->body.n_outputs * (o->average ? e->n_checkpoints : 1);
+
+	return !o->parity && resample_linear(r) && features < e->network.n_outputs;
+}
+
 static bool set_up(struct ensemble *e, const char *model, const struct checkpoint *c, const char *path, struct backend_options *o,
                    const struct ensemble_options *eo)
 {
@@ -45,13 +55,16 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 	e->backend = backend_pick(eo->device);
 	if (!e->backend)
 		return false;
+	network_body(&e->body, &e->network);
+	if (head_comes_last(e, eo))
+		e->head = xcalloc((size_t)e->n_checkpoints, sizeof *e->head);
 	e->n_mirrors = 1 << o->n_mirror;
 	e->per_checkpoint = eo->mirrors_apart ? e->n_mirrors : 1;
 	e->n = e->n_checkpoints * e->per_checkpoint;
 	e->member = xcalloc((size_t)e->n, sizeof *e->member);
 	say("backend %s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
 	    e->n_mirrors);
-	e->b = e->backend->open(&e->network, o);
+	e->b = e->backend->open(e->head ? &e->body : &e->network, o);
 	return e->b != NULL;
 }
 
@@ -121,6 +134,8 @@ static bool load(struct ensemble *e, int i, const struct checkpoint *c, float *w
 		fail_prefix("%s", e->path[i]);
 		return false;
 	}
+	if (e->head)
+		head_make(&e->head[i], &e->network, weights);
 	if (c->trainer_name && strncmp(c->trainer_name, "nnUNetTrainer", 13))
 		warn("%s: trainer %s is unknown; its weights fit the plan's network, so it runs", e->path[i], c->trainer_name);
 	return e->backend->load(e->b, i, weights);
@@ -154,6 +169,8 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 		checkpoint_close(&c);
 		free(model);
 	}
+	if (ok && e->head && o->average)
+		head_join(e->head, n);
 	free(first_model);
 	free(weights);
 	return ok;
@@ -168,6 +185,10 @@ void ensemble_close(struct ensemble *e)
 		free((char *)e->member[i].weights);
 	}
 	free(e->member);
+	for (int i = 0; e->head && i < e->n_checkpoints; i++)
+		head_free(&e->head[i]);
+	free(e->head);
+	free(e->body.value);
 	network_free(&e->network);
 	dataset_free(&e->dataset);
 	plan_free(&e->plan);

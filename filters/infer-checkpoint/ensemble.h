@@ -2,6 +2,7 @@
 #ifndef ENSEMBLE_H
 #define ENSEMBLE_H
 #include "common/frame.h"
+#include "common/head.h"
 #include "filters/infer-checkpoint/backend.h"
 
 struct ensemble_options {
@@ -10,12 +11,15 @@ struct ensemble_options {
 	int threads;
 	bool mirror, parity, allow_equal;
 	bool mirrors_apart;      /* every mirrored prediction is a member */
+	bool average;            /* the members' logits are averaged */
 };
 
 struct ensemble {
 	struct plan plan;
 	struct dataset dataset;
-	struct network network;
+	struct network network, body;
+	struct head *head;       /* NULL: the backend runs the whole network.  Else it runs the body, and these make logits of its sums:
+	                            [n_checkpoints], or one of all of them side by side where they are averaged (contract 5.6) */
 	const struct backend *backend;
 	void *b;
 	int n_checkpoints, n_mirrors;   /* n_mirrors: mirrored positions of a window */

@@ -8,9 +8,10 @@
 /* The functions of struct backend; open has the engine as a further parameter. */
 void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o);
 bool host_load(void *b, int member, const float *weights);
-bool host_begin(void *b, int member, const struct backend_case *c);
+int host_batch(const void *b, int n_members, bool one_mirror);
+bool host_begin(void *b, const struct backend_case *c);
 bool host_windows(void *b, const int64_t (*origin)[3], int n);
-bool host_planes(void *b, float *out, int64_t lo, int64_t hi);
+bool host_take(void *b, float *out, const int64_t lo[3], const int64_t hi[3]);
 void host_end(void *b);
 void host_close(void *b);
 bool host_forward(void *b, int member, float *out, const float *in);

@@ -20,7 +20,7 @@ static const struct opt opts[] = {
 	OPT_FLAG(0, "disable-tta", &no_mirroring, "do not average over mirrored images"),
 	OPT_FLAG(0, "parity", &ensemble_options.parity, "round sums to half precision as nnU-Net does"),
 	OPT_FLAG(0, "average-logits", &predict_options.average, "the checkpoints are folds of one network: write their mean"),
-	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits", "what to write"),
+	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits|label", "what to write"),
 	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),
 	OPT_CHOICE(0, "members", &members, "WHAT", "checkpoints|mirrors", "what a member is: a checkpoint or each of its mirrored predictions"),
 	OPT_FLAG(0, "dry-run", &dry, "say what would be done, and what it needs, and end"),
@@ -44,25 +44,21 @@ static bool seen_before(const char *name)
 	return again;
 }
 
-static void one_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e)
+static void one_case(struct sink *out, struct source *in, struct frame *f, struct frame *made, const struct ensemble *e)
 {
-	bool ok = true;
-
 	if (f->failed || !frame_layer(f, "image"))
 		sink_pass(out, in, f);
-	else if (seen_before(f->name))
-		ok = fail(XDATA, "a case of this name came before");
-	else
-		ok = predict_case(out, in, f, e, &predict_options);
-	if (!ok)
+	else if (seen_before(f->name) && !fail(XDATA, "a case of this name came before"))
 		case_failed(out, in, f);
+	else if (!predict_case(out, in, f, made, e, &predict_options))
+		case_failed(out, NULL, made);           /* source_next() passes over what is left of it */
 	progress_step(f->name);
 }
 
 int main(int argc, char **argv)
 {
 	struct ensemble e;
-	struct frame f = {0};
+	struct frame f = {0}, made = {0};
 	struct source *in;
 	struct sink *out;
 
@@ -73,16 +69,21 @@ int main(int argc, char **argv)
 		ensemble_options.threads = parallel_cpus();
 	ensemble_options.mirror = !no_mirroring;
 	ensemble_options.mirrors_apart = !strcmp(members, "mirrors");
+	ensemble_options.average = predict_options.average;
+	predict_options.parity = ensemble_options.parity;
+	predict_options.threads = ensemble_options.threads;
+	predict_options.logits = !strcmp(emit, "logits");
+	predict_options.label = !strcmp(emit, "label");
 	if (ensemble_options.mirrors_apart && predict_options.average)
 		opt_usage("--members mirrors and --average-logits exclude each other");
-	predict_options.parity = ensemble_options.parity;
-	predict_options.logits = !strcmp(emit, "logits");
+	if (predict_options.label && !predict_options.average && (argc > 1 || ensemble_options.mirrors_apart))
+		opt_usage("--emit label takes one checkpoint, or folds with --average-logits; of an ensemble, 'average-probs | segment' makes it");
 	predict_options.network_grid = !strcmp(grid, "network");
 	if (!ensemble_open(&e, argv, argc, &ensemble_options))          /* while the stages before this one get going */
 		die_failed();
 	if (dry) {
 		int status;
-		if (!dry_run(&status, &e, &predict_options, ensemble_options.threads))
+		if (!dry_run(&status, &e, &predict_options))
 			die_failed();
 		ensemble_close(&e);
 		return status;
@@ -91,9 +92,10 @@ int main(int argc, char **argv)
 	out = sink_open(in);
 	progress_begin(source_cases(in));
 	while (source_next(in, &f))
-		one_case(out, in, &f, &e);
+		one_case(out, in, &f, &made, &e);
 	progress_end();
 	ensemble_close(&e);
 	frame_free(&f);
+	frame_free(&made);
 	return filter_end(in, out);
 }

@@ -2,18 +2,37 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
+#include "filters/infer-checkpoint/blend.h"
 #include "filters/infer-checkpoint/planes.h"
 
-enum { GROUP = 16 };    /* windows given to the backend at a time, at least: enough to keep many threads busy */
+static const size_t piece_bytes = (size_t)8 << 20;      /* what the backend is asked for at a time */
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- windows in the order of z ---- */
 
-static bool set_windows(struct planes *p, const struct ensemble *e, const struct restore *way, double step)
+static int64_t length(const struct planes *p) { return p->shape[p->axis]; }
+static int64_t patch(const struct planes *p, int axis) { return p->e->plan.patch_size[axis]; }
+static bool averages(const struct planes *p) { return p->member < 0; }
+
+/* Channels of the backend's output, and of what is kept of it. */
+static int64_t channels(const struct planes *p) { return restore_channels_in(&p->way); }
+static int64_t kept_channels(const struct planes *p) { return p->at_once ? 1 : channels(p); }
+
+static bool set_up(struct planes *p, const struct ensemble *e, int member, const struct restore *way, double step)
 {
-	*p = (struct planes){ .e = e, .way = way, .shape = way->grids->network, .axis = restore_axis(way) };
-	p->down = way->grids->flip[p->axis];
+	const struct grids *g = way->grids;
+
+	*p = (struct planes){ .e = e, .way = *way, .shape = g->network, .member = member, .axis = restore_axis(way) };
+	if (e->head)
+		p->way.head = &e->head[averages(p) ? 0 : member / e->per_checkpoint];
+	p->across = p->axis == 0 ? 1 : 0;
+	p->along = p->axis == 2 ? 1 : 2;
+	p->down = g->flip[p->axis];
 	p->unsorted = way->parity && (p->axis || p->down);
-	p->final = p->taken = p->down ? p->shape[p->axis] : 0;
+	p->at_once = way->segment && !p->unsorted && !(averages(p) && way->parity) && !memcmp(g->network, g->after_crop, sizeof g->network);
+	p->batch = e->backend->batch(e->b, averages(p) && !way->parity ? e->n : 1, e->per_checkpoint > 1);
 	if (!windows_make(&p->w, p->shape, e->plan.patch_size, step, e->plan.is_2d))
 		return false;
 	if (!p->unsorted)
@@ -21,130 +40,237 @@ static bool set_windows(struct planes *p, const struct ensemble *e, const struct
 	return true;
 }
 
-static int64_t place(const struct planes *p, int window) { return p->w.origin[window][p->axis]; }
-
-/* Windows first..end-1 go together: at least GROUP of them and all that begin on the same plane. */
-static int group_end(const struct planes *p, int first)
+/* Where windows of the i-th place on the axis begin; those after the last one, at the end. */
+static int64_t edge(const struct planes *p, int i)
 {
-	int end = first + 1;
+	int64_t at;
 
-	while (end < p->w.n && (p->unsorted || end - first < GROUP || place(p, end) == place(p, end - 1)))
-		end++;
-	return end;
+	if (i >= p->w.count[p->axis])
+		return length(p);
+	at = p->w.place[p->axis][i];
+	return most(p->down ? length(p) - at - patch(p, p->axis) : at, 0);
 }
 
-/* Planes that are in work at a time: those of a group's windows. */
-static int64_t depth(const struct planes *p)
-{
-	int64_t most = 0, length = p->shape[p->axis];
+/* The first row of windows of the j-th place across. */
+static int64_t row(const struct planes *p, int j) { return most(p->w.place[p->across][j], 0); }
 
+/* Planes before this one are touched by no window from `next` on. */
+static int64_t final(const struct planes *p)
+{
+	int index[3];
+
+	if (p->next == p->w.n)
+		return length(p);
+	windows_index(index, &p->w, p->next);
+	return p->unsorted ? 0 : edge(p, index[0]);
+}
+
+static int batch_end(const struct planes *p, int first) { return p->w.n - first < p->batch ? p->w.n : first + p->batch; }
+
+/* The most planes of the axis, rows of them, and planes of the image that are in work at a time. */
+static void work(int64_t *depth, int64_t *rows, int64_t *input, const struct planes *p)
+{
+	int64_t B = p->shape[p->across], P = patch(p, p->axis);
+
+	*depth = *rows = 0;
+	*input = p->shape[0];
 	for (int first = 0, end; first < p->w.n && !p->unsorted; first = end) {
-		int64_t span;
-		end = group_end(p, first);
-		span = place(p, end - 1) - place(p, first);
-		span = (span < 0 ? -span : span) + p->e->plan.patch_size[p->axis];
-		most = span > most ? span : most;
+		int from[3], to[3];
+		int64_t lo, hi, full, touched, n;
+		end = batch_end(p, first);
+		windows_index(from, &p->w, first);
+		windows_index(to, &p->w, end - 1);
+		lo = edge(p, from[0]);
+		hi = least(edge(p, to[0]) + P, length(p));
+		full = to[0] ? most(least(edge(p, to[0] - 1) + P, hi), lo) : lo;        /* up to here earlier places have touched all rows */
+		touched = least(p->w.place[p->across][to[1]] + patch(p, p->across), B);
+		n = (full - lo) * B + (hi - full) * touched;
+		if (p->at_once)
+			n -= (edge(p, from[0] + 1) - lo) * row(p, from[1]);
+		*depth = most(*depth, hi - lo);
+		*rows = most(*rows, n);
 	}
-	return p->unsorted || most > length ? length : most;
+	if (p->unsorted)
+		*rows = (*depth = length(p)) * B;
+	else if (!p->axis)
+		*input = *depth;
 }
 
-static bool run_group(struct planes *p)
+static bool run_batch(struct planes *p)
 {
-	int end = group_end(p, p->next);
+	int end = batch_end(p, p->next), n = end - p->next;
+	int64_t (*origin)[3] = xmalloc((size_t)n, sizeof *origin), lo = p->shape[0], hi = 0;
+	bool ok;
 
-	if (!p->e->backend->windows(p->e->b, (const int64_t (*)[3])p->w.origin + p->next, end - p->next))
-		return false;
+	for (int i = 0; i < n; i++) {
+		windows_at(origin[i], &p->w, p->next + i);
+		lo = least(lo, most(origin[i][0], 0));
+		hi = most(hi, least(origin[i][0] + patch(p, 0), p->shape[0]));
+	}
+	input_need(p->image, lo, hi);
+	ok = p->e->backend->windows(p->e->b, (const int64_t (*)[3])origin, n);
 	p->next = end;
-	if (end == p->w.n)
-		p->final = p->down ? 0 : p->shape[p->axis];
-	else
-		p->final = place(p, end) + (p->down ? p->e->plan.patch_size[p->axis] : 0);
-	return true;
+	free(origin);
+	return ok;
 }
 
 /* ---- planes ---- */
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Floats of n planes of one channel. */
+static size_t floats(const struct planes *p, int64_t n) { return (size_t)(p->shape[p->across] * p->shape[p->along] * n); }
 
-/* Floats of n planes of all outputs. */
-static size_t floats(const struct planes *p, int64_t n)
+/* Planes lo..hi, counted in the direction of advance, as a range of the axis. */
+static void range(int64_t *from, int64_t *to, const struct planes *p, int64_t lo, int64_t hi)
 {
-	return (size_t)(p->e->network.n_outputs * p->shape[0] * p->shape[1] * p->shape[2] / p->shape[p->axis] * n);
+	*from = p->down ? length(p) - hi : lo;
+	*to = p->down ? length(p) - lo : hi;
 }
 
-/* Copies what planes lo..hi at `from` and to_lo..to_hi at `to` have in common. */
-static void copy(const struct planes *p, float *to, int64_t to_lo, int64_t to_hi, const float *from, int64_t lo, int64_t hi)
+/* Copies what planes lo..hi at `from` and to_lo..to_hi at `to` have in common, in all rows or (from: of these alone) in some. */
+static void copy(const struct planes *p, float *to, int64_t to_lo, int64_t to_hi, const float *from, int64_t lo, int64_t hi,
+                 int64_t row_lo, int64_t row_hi)
 {
-	int64_t first = most(lo, to_lo), end = least(hi, to_hi), inner = 1, outer = p->e->network.n_outputs;
+	int64_t begin[3] = {0}, end[3] = { p->shape[0], p->shape[1], p->shape[2] }, size[3], at[3], low[3] = {0}, to_n, to_at;
 
-	for (int i = 0; i < 3; i++)
-		*(i < p->axis ? &outer : &inner) *= i == p->axis ? 1 : p->shape[i];
-	for (int64_t o = 0; o < outer && first < end; o++)
-		memcpy(to + (o * (to_hi - to_lo) + first - to_lo) * inner, from + (o * (hi - lo) + first - lo) * inner,
-		       (size_t)((end - first) * inner) * sizeof *to);
+	range(&to_at, &to_n, p, to_lo, to_hi);
+	range(&low[p->axis], &size[p->axis], p, lo, hi);
+	begin[p->axis] = most(low[p->axis], to_at);
+	end[p->axis] = least(size[p->axis], to_n);
+	low[p->across] = begin[p->across] = row_lo;
+	end[p->across] = row_hi;
+	size[p->axis] = hi - lo;
+	size[p->across] = row_hi - row_lo;
+	size[p->along] = p->shape[p->along];
+	for (int64_t c = 0; c < kept_channels(p) && end[2] > begin[2]; c++)
+		for (at[0] = begin[0]; at[0] < end[0]; at[0]++)
+			for (at[1] = begin[1]; at[1] < end[1]; at[1]++) {
+				int64_t f = c, t = c;
+				for (int i = 0; i < 3; i++) {
+					int64_t x = i == 2 ? begin[2] : at[i];
+					f = f * size[i] + x - low[i];
+					t = t * (i == p->axis ? to_hi - to_lo : p->shape[i]) + x - (i == p->axis ? to_at : 0);
+				}
+				memcpy(to + t, from + f, (size_t)(end[2] - begin[2]) * sizeof *to);
+			}
 }
 
-static float *room(const struct planes *p, int64_t n)
+static float *room(int64_t n_channels, size_t n)
 {
 	size_t bytes;
 
-	if (!size_mul(&bytes, (int64_t)floats(p, 1) * (int64_t)sizeof(float), n) || bytes > memory_limit) {
-		fail(XDATA, "%lld planes of logits are over the limit of %zu MiB (--memory raises it)", (long long)n, memory_limit >> 20);
+	if (!size_mul(&bytes, (int64_t)(n * sizeof(float)), n_channels) || bytes > memory_limit) {
+		fail(XDATA, "planes of %lld channels are over the limit of %zu MiB (--memory raises it)", (long long)n_channels,
+		     memory_limit >> 20);
 		return NULL;
 	}
 	return xaligned(bytes, 1);
 }
 
+/* Rows row_lo..row_hi of planes lo..hi from the backend to where they are kept. */
+static bool take(struct planes *p, int64_t lo, int64_t hi, int64_t row_lo, int64_t row_hi)
+{
+	size_t voxels = (size_t)((row_hi - row_lo) * p->shape[p->along]);
+	int64_t n = most((int64_t)(piece_bytes / (voxels * (size_t)channels(p) * sizeof(float) + 1)), 1), end;
+	float *piece, *labels = NULL;
+	bool ok;
+
+	n = least(n, hi - lo);
+	piece = room(channels(p), voxels * (size_t)n);
+	if (p->at_once)
+		labels = room(1, voxels * (size_t)n);
+	ok = piece && (labels || !p->at_once);
+	for (; lo < hi && ok; lo = end) {
+		int64_t from[3] = {0}, to[3] = { p->shape[0], p->shape[1], p->shape[2] };
+		end = least(hi, lo + n);
+		range(&from[p->axis], &to[p->axis], p, lo, end);
+		from[p->across] = row_lo;
+		to[p->across] = row_hi;
+		ok = p->e->backend->take(p->e->b, piece, from, to) &&
+		     (!labels || restore_voxels(labels, piece, voxels * (size_t)(end - lo), &p->way));
+		if (ok)
+			copy(p, p->kept, p->lo, p->hi, labels ? labels : piece, lo, end, row_lo, row_hi);
+	}
+	free(piece);
+	free(labels);
+	return ok;
+}
+
+/* Takes what no later window touches of the planes that are kept. */
+static bool take_final(struct planes *p)
+{
+	int64_t all = p->shape[p->across], end = least(final(p), p->hi);
+	bool ok = true;
+	int index[3];
+
+	if (!p->at_once) {
+		ok = p->taken >= end || take(p, p->taken, end, 0, all);
+		p->taken = most(p->taken, end);
+		return ok;
+	}
+	for (; p->taken < end && ok; p->group++) {
+		int64_t next = edge(p, p->group + 1);
+		ok = take(p, p->taken, next, p->band, all);
+		p->taken = next;
+		p->band = 0;
+	}
+	if (p->next == p->w.n || p->taken >= p->hi || !ok)
+		return ok;
+	windows_index(index, &p->w, p->next);
+	if (row(p, index[1]) > p->band) {
+		ok = take(p, p->taken, edge(p, p->group + 1), p->band, row(p, index[1]));
+		p->band = row(p, index[1]);
+	}
+	return ok;
+}
+
 /* Keeps planes lo..hi: those that are there, and new ones, for which windows run until they are final. */
 static bool fetch(struct planes *p, int64_t lo, int64_t hi)
 {
-	float *kept = room(p, hi - lo);
-	bool ok = kept != NULL;
+	int64_t all = p->shape[p->across], to = hi;
+	float *kept;
+	bool ok;
 
+	for (int i = p->group; p->at_once && edge(p, i) < hi; i++)
+		to = edge(p, i + 1);
+	if (p->kept && lo >= p->lo && to <= p->hi)
+		return true;
+	kept = room(kept_channels(p), floats(p, to - lo));
+	ok = kept != NULL;
 	if (ok && p->held) {
-		copy(p, kept, lo, hi, p->held, 0, p->shape[p->axis]);
-		p->taken = p->down ? lo : hi;
+		copy(p, kept, lo, to, p->held, 0, length(p), 0, all);
+		p->taken = to;
 	}
 	if (ok && p->kept)
-		copy(p, kept, lo, hi, p->kept, p->lo, p->hi);
+		copy(p, kept, lo, to, p->kept, p->lo, p->hi, 0, all);
 	free(p->kept);
 	p->kept = kept;
 	p->lo = lo;
-	p->hi = hi;
-	while (ok) {
-		int64_t from = p->down ? most(lo, p->final) : p->taken, to = p->down ? p->taken : least(hi, p->final);
-		if (from < to) {
-			float *fresh = room(p, to - from);
-			ok = fresh && p->e->backend->planes(p->e->b, fresh, from, to);
-			if (ok)
-				copy(p, kept, lo, hi, fresh, from, to);
-			free(fresh);
-			p->taken = p->down ? from : to;
-		}
-		if (p->down ? p->taken <= lo : p->taken >= hi)
-			break;
-		ok = ok && run_group(p);
+	p->hi = to;
+	while (ok && p->taken < to) {
+		ok = take_final(p);
+		if (ok && p->taken < to)
+			ok = run_batch(p);
 	}
-	if (!ok && p->member >= 0)
-		fail_prefix("checkpoint %s", p->e->path[p->member / p->e->per_checkpoint]);
 	return ok;
 }
 
 /* p->held = the mean of all members. */
-static bool hold_mean(struct planes *p, const float *image, double step)
+static bool hold_mean(struct planes *p, double step)
 {
-	size_t n = floats(p, p->shape[p->axis]);
+	size_t n = (size_t)channels(p) * floats(p, length(p));
+	struct restore way = p->way;
 	bool ok = true;
 
+	way.segment = false;            /* of the mean, later */
 	for (int m = 0; m < p->e->n && ok; m++) {
 		struct planes one;
-		ok = planes_open(&one, p->e, m, image, p->way, step);
+		ok = planes_open(&one, p->e, m, p->image, &way, step);
 		if (!ok)
 			break;
-		ok = fetch(&one, 0, p->shape[p->axis]);
+		ok = fetch(&one, 0, length(p));
+		p->culprit = one.culprit;
 		for (size_t i = 0; i < n && m && ok; i++)
-			p->held[i] = p->way->parity ? half_round(p->held[i] + one.kept[i]) : p->held[i] + one.kept[i];
+			p->held[i] = half_round(p->held[i] + one.kept[i]);
 		if (m == 0) {
 			p->held = one.kept;
 			one.kept = NULL;
@@ -152,62 +278,128 @@ static bool hold_mean(struct planes *p, const float *image, double step)
 		planes_close(&one);
 	}
 	for (size_t i = 0; i < n && p->e->n > 1 && ok; i++)
-		p->held[i] = p->way->parity ? half_round(p->held[i] / (float)p->e->n) : p->held[i] / (float)p->e->n;
-	if (!ok)
-		planes_close(p);
+		p->held[i] = half_round(p->held[i] / (float)p->e->n);
 	return ok;
 }
 
-bool planes_open(struct planes *p, const struct ensemble *e, int member, const float *image, const struct restore *way, double step)
+bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way, double step)
 {
-	const int64_t *s = way->grids->network;
-	struct backend_case c = { .image = image, .shape = { s[0], s[1], s[2] },
-	                          .only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0 };
+	struct backend_case c = { .plane = image->plane, .n_members = 1, .apart = e->head };
+	int64_t input;
 
-	if (!set_windows(p, e, way, step))
+	if (!set_up(p, e, member, way, step))
 		return false;
-	p->member = member;
-	if (member < 0)
-		return hold_mean(p, image, step);
+	p->image = image;
+	p->culprit = averages(p) ? -1 : member / e->per_checkpoint;
+	if (averages(p) && way->parity) {
+		if (hold_mean(p, step))
+			return true;
+		planes_close(p);
+		return false;
+	}
+	memcpy(c.shape, p->shape, sizeof c.shape);
+	c.culprit = &p->culprit;
 	c.axis = p->axis;
-	c.depth = depth(p);
-	if (e->backend->begin(e->b, member / e->per_checkpoint, &c))
+	if (averages(p)) {
+		c.n_members = e->n;
+	} else {
+		c.member = member / e->per_checkpoint;
+		c.only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0;
+	}
+	work(&c.depth, &c.rows, &input, p);
+	if (e->backend->begin(e->b, &c))
 		return true;
 	windows_free(&p->w);
 	return false;
 }
 
+/* Planes from..to of the network's axis brought back. */
+static bool back(struct planes *p, float *out, int64_t z, int64_t dz, int64_t lo, int64_t hi)
+{
+	struct restore way = p->way;
+	float *part = p->kept;
+	bool ok;
+
+	if (p->at_once) {               /* they are labels already */
+		way.channels = 1;
+		way.logits_only = true;
+		way.segment = false;
+		way.head = NULL;
+	}
+	if (lo < hi && (lo > p->lo || hi < p->hi)) {
+		part = room(kept_channels(p), floats(p, hi - lo));
+		if (!part)
+			return false;
+		copy(p, part, lo, hi, p->kept, p->lo, p->hi, 0, p->shape[p->across]);
+	}
+	ok = restore(out, part, &way, z, dz);
+	if (part != p->kept)
+		free(part);
+	return ok;
+}
+
 bool planes_read(struct planes *p, float *out, int64_t z, int64_t dz)
 {
-	int64_t lo, hi;
+	int64_t from, to, lo, hi;
+	bool ok;
 
-	restore_reach(&lo, &hi, p->way, z, dz);
-	return (lo == hi || fetch(p, lo, hi)) && restore(out, p->kept, p->way, z, dz);
+	restore_reach(&from, &to, &p->way, z, dz);
+	range(&lo, &hi, p, from, to);   /* its own inverse */
+	ok = (lo == hi || fetch(p, lo, hi)) && back(p, out, z, dz, lo, hi);
+	if (!ok && p->culprit >= 0)
+		fail_prefix("checkpoint %s", p->e->path[p->culprit]);
+	return ok;
 }
 
 void planes_close(struct planes *p)
 {
-	if (p->member >= 0)
+	if (!p->held)
 		p->e->backend->end(p->e->b);
 	windows_free(&p->w);
 	free(p->kept);
 	free(p->held);
 }
 
-bool planes_cost(int *windows, size_t *bytes, const struct ensemble *e, const struct restore *way, double step, int64_t dz, bool mean)
+bool planes_stream(const struct restore *way, int n_passes)
 {
-	const struct grids *g = way->grids;
-	struct planes p;
+	return n_passes == 1 && restore_axis(way) == 0 && !way->grids->flip[0];
+}
+
+/* Bytes of what is kept while planes are made: of the last slab and the next, and a piece on its way. */
+static size_t kept_bytes(const struct planes *p, int64_t dz)
+{
+	const struct grids *g = p->way.grids;
+	size_t piece = floats(p, 1) * (size_t)channels(p) * sizeof(float);
 	int64_t reach = 0;
 
-	if (!set_windows(&p, e, way, step))
-		return false;
-	for (int64_t z = 0, lo, hi; z < g->original[0]; z += dz) {
-		restore_reach(&lo, &hi, way, z, least(dz, g->original[0] - z));
+	for (int i = 0; p->at_once && i < p->w.count[p->axis]; i++)
+		reach = most(reach, edge(p, i + 1) - edge(p, i));
+	for (int64_t z = 0, lo, hi; z < g->original[0] && !p->at_once; z += dz) {
+		restore_reach(&lo, &hi, &p->way, z, least(dz, g->original[0] - z));
 		reach = most(reach, hi - lo);
 	}
+	return floats(p, 2 * reach) * (size_t)kept_channels(p) * sizeof(float) + (piece < piece_bytes ? piece_bytes : piece);
+}
+
+bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensemble *e, int member, const struct restore *way,
+                 double step, int64_t dz)
+{
+	struct blend blend = {0};
+	struct planes p;
+	int64_t depth, rows;
+	bool ok;
+
+	if (!set_up(&p, e, member, way, step))
+		return false;
+	work(&depth, &rows, input, &p);
+	memcpy(blend.shape, p.shape, sizeof blend.shape);
+	blend.axis = p.axis;
+	blend.channels = channels(&p);
+	ok = blend_bytes(bytes, &blend, rows);
 	*windows = p.w.n;
-	*bytes = (floats(&p, depth(&p) + 3 * reach + (mean ? 2 * p.shape[p.axis] : 0)) + floats(&p, depth(&p)) / (size_t)e->network.n_outputs) * sizeof(float);
+	*bytes += kept_bytes(&p, dz);
+	if (averages(&p) && way->parity)
+		*bytes += floats(&p, 2 * length(&p)) * (size_t)channels(&p) * sizeof(float);
 	windows_free(&p.w);
-	return true;
+	return ok;
 }

@@ -1,35 +1,46 @@
 /* planes: one member's prediction of a case as a flow of planes: windows advance along the network's axis that is z of what
- * is written, and only the planes that some window still touches, or that the next slab is made of, are in memory. */
+ * is written, and only what some window still touches, or what the next slab is made of, is in memory. */
 #ifndef PLANES_H
 #define PLANES_H
 #include "common/preprocess.h"
 #include "filters/infer-checkpoint/ensemble.h"
+#include "filters/infer-checkpoint/input.h"
 #include "filters/infer-checkpoint/windows.h"
 
 struct planes {
 	const struct ensemble *e;
-	const struct restore *way;
+	struct restore way;      /* back to the image's grid */
 	const int64_t *shape;    /* the network's grid */
-	int member;
-	int axis;                /* of advance */
+	struct input *image;
+	int member, culprit;     /* culprit: whose output was not finite */
+	int axis, across, along; /* of advance, and the two others */
 	bool down;               /* z runs against it: from its end to its beginning */
 	bool unsorted;           /* windows have to keep nnU-Net's order, which is not that of z: all run before the first plane */
+	bool at_once;            /* rows become labels as soon as they are final */
 	struct windows w;
-	int next;                /* window */
-	int64_t final, taken;    /* planes below (down: from there on) that no later window touches, that the backend gave */
-	float *kept;             /* planes lo..hi of that axis: [n_outputs][shape, of that axis lo..hi] */
+	int next, batch;         /* window; how many go together */
+	/* From here on places on the axis are counted in the direction of advance. */
+	int64_t taken;           /* planes that the backend gave */
+	int group;               /* at_once: the windows' place whose planes come next */
+	int64_t band;            /* at_once: rows of these that have been taken */
+	float *kept;             /* planes lo..hi: [kept_channels()][shape, of that axis lo..hi] */
 	int64_t lo, hi;
 	float *held;             /* mean of all members on the whole grid, or NULL */
 };
 
-/* member: -1 for the mean of all members' logits, in their order (contract 5.6), which is held on the whole of the network's
- * grid; with parity sums and quotient are rounded to half precision.
- * image: [n_inputs][way->grids->network], stays the caller's, as all else.  step: of the sliding window.  Close what is open. */
-bool planes_open(struct planes *p, const struct ensemble *e, int member, const float *image, const struct restore *way, double step);
-/* Planes z..z+dz of the file to out [n_outputs][dz][y][x]; z ascends from call to call.  false after fail(). */
+/* member: -1 for the mean of all members' logits; with parity (contract 5.6) sums and quotient are rounded to half precision,
+ * in the members' order, and held on the whole of the network's grid.  way: but for its head, which is the member's.
+ * image: on way->grids->network, stays the caller's, as all else.  step: of the sliding window.  Close what is open. */
+bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way, double step);
+/* Planes z..z+dz of the file to out [restore_channels()][dz][y][x]; z ascends from call to call.  false after fail(). */
 bool planes_read(struct planes *p, float *out, int64_t z, int64_t dz);
 void planes_close(struct planes *p);
 
-/* What a case takes: windows, and bytes for windows and planes while slabs of dz planes are made. */
-bool planes_cost(int *windows, size_t *bytes, const struct ensemble *e, const struct restore *way, double step, int64_t dz, bool mean);
+/* Whether every plane of the image is asked for once, in the order in which it comes. */
+bool planes_stream(const struct restore *way, int n_passes);
+
+/* What a case takes: windows, and bytes for sums and planes while slabs of dz planes are made; *input: planes of the image that
+ * are in use at a time if it streams. */
+bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensemble *e, int member, const struct restore *way,
+                 double step, int64_t dz);
 #endif

@@ -5,6 +5,8 @@
 #include "filters/infer-checkpoint/planes.h"
 #include "filters/infer-checkpoint/predict.h"
 
+static const size_t label_bytes = (size_t)16 << 20;     /* of features or logits that a slab of labels is made of */
+
 /* The network's input for this case has to be what normalize made for this plan. */
 static bool check_frame(struct grids *g, const struct frame *f, const struct ensemble *e)
 {
@@ -42,13 +44,16 @@ static struct grids in_place(const struct grids *g)
 static struct restore way_back(const struct grids *g, const struct ensemble *e, const struct predict_options *o)
 {
 	return (struct restore){ .grids = g, .plan = &e->plan, .labels = &e->dataset.labels, .channels = e->network.n_outputs,
-	                         .parity = o->parity, .logits_only = o->logits };
+	                         .parity = o->parity, .logits_only = o->logits, .segment = o->label, .threads = o->threads };
 }
 
 static struct layer *add_layer(struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
-	struct layer *l = frame_add(f, o->logits ? "logits" : "probs", DT_F4, e->network.n_outputs);
+	struct layer *l;
 
+	if (o->label)
+		return frame_add(f, "label", labels_dtype(&e->dataset.labels), 1);
+	l = frame_add(f, o->logits ? "logits" : "probs", DT_F4, e->network.n_outputs);
 	if (!o->logits)
 		layer_put(f, l, "activation", mpk_str(f->zone, e->dataset.labels.has_regions ? "sigmoid" : "softmax"));
 	return l;
@@ -56,15 +61,13 @@ static struct layer *add_layer(struct frame *f, const struct ensemble *e, const 
 
 /* Bytes of the planes that are made at a time: a slab, or one plane where a slab is a part of it.  All members of a picture
  * are written together. */
-static bool slab_bytes(size_t *bytes, const struct frame *f, const struct ensemble *e, bool average)
+static bool slab_bytes(size_t *bytes, const struct frame *f, const struct restore *way, int n_members)
 {
-	int64_t members = f->shape[0] == 1 && !average ? e->n : 1;
-
-	if (size_of_block(bytes, DT_F4, e->network.n_outputs, f->slab[0], f->shape[1], f->shape[2]) &&
-	    size_mul(bytes, (int64_t)*bytes, members) && *bytes <= memory_limit)
+	if (size_of_block(bytes, DT_F4, restore_channels(way), f->slab[0], f->shape[1], f->shape[2]) &&
+	    size_mul(bytes, (int64_t)*bytes, f->shape[0] == 1 ? n_members : 1) && *bytes <= memory_limit)
 		return true;
-	return fail(XDATA, "the output of %lld checkpoints on planes of %lldx%lld is over the limit of %zu MiB; --memory raises it, "
-	            "a process for each checkpoint needs less", (long long)members, (long long)f->shape[1], (long long)f->shape[2],
+	return fail(XDATA, "the output of %d checkpoints on planes of %lldx%lld is over the limit of %zu MiB; --memory raises it, "
+	            "a process for each checkpoint needs less", n_members, (long long)f->shape[1], (long long)f->shape[2],
 	            memory_limit >> 20);
 }
 
@@ -78,12 +81,32 @@ static void slab_room(struct layer *l, size_t bytes)
 	l->capacity = bytes;
 }
 
+/* Planes z..z+dz as they are in l: floats, or labels narrowed. */
+static bool read_planes(void *to, struct planes *p, const struct layer *l, int64_t z, int64_t dz, size_t plane)
+{
+	size_t n = (size_t)dz * plane;
+	float *labels;
+	bool ok;
+
+	if (l->type == DT_F4)
+		return planes_read(p, to, z, dz);
+	labels = xaligned(n, sizeof *labels);
+	ok = planes_read(p, labels, z, dz);
+	for (size_t i = 0; i < n && ok; i++)
+		if (l->type == DT_U1)
+			((uint8_t *)to)[i] = (uint8_t)labels[i];
+		else
+			((uint16_t *)to)[i] = (uint16_t)labels[i];
+	free(labels);
+	return ok;
+}
+
 /* Writes planes f->slab[0] at a time, of which out takes a slab: all of them, or rows of one.  The frame's header goes out when
  * the first planes are there, so that a case that fails at once has a frame without layers. */
 static bool write_slabs(struct sink *out, struct frame *f, struct layer *l, struct planes *p)
 {
 	const int64_t *s = f->shape;
-	size_t row = (size_t)s[2] * sizeof(float), rows = (size_t)f->slab[1];
+	size_t row = (size_t)s[2] * dtype_size(l->type), rows = (size_t)f->slab[1];
 	size_t bytes = (size_t)(l->channels * f->slab[0] * s[1]) * row;
 	bool cut = f->slab[1] < s[1], ok = true;
 	char *plane = cut ? xaligned(bytes, 1) : NULL;
@@ -91,7 +114,7 @@ static bool write_slabs(struct sink *out, struct frame *f, struct layer *l, stru
 	slab_room(l, bytes);
 	for (int64_t z = 0, dz; z < s[0] && ok; z += dz) {
 		dz = s[0] - z < f->slab[0] ? s[0] - z : f->slab[0];
-		ok = planes_read(p, cut ? (float *)plane : l->data, z, dz);
+		ok = read_planes(cut ? plane : l->data, p, l, z, dz, (size_t)(s[1] * s[2]));
 		if (ok && z == 0)
 			sink_begin(out, f);
 		for (size_t y = 0; y < (size_t)s[1] && ok; y += rows) {
@@ -101,88 +124,158 @@ static bool write_slabs(struct sink *out, struct frame *f, struct layer *l, stru
 			sink_slab(out, f);
 		}
 	}
-	if (ok)
-		sink_end(out, f);
 	free(plane);
 	return ok;
 }
 
+/* What has come after the image's planes goes out after the made ones. */
+static void close_frame(struct sink *out, struct frame *made, struct input *image, bool picture)
+{
+	input_end(image);
+	made->closing = mpk_copy(made->zone, image->f->closing);
+	made->failed = image->f->failed;
+	if (picture)
+		sink_volume(out, made);
+	else
+		sink_end(out, made);
+}
+
 /* One member, or their average (-1): written to out, or for a picture kept as a layer of its frame. */
-static bool one_member(struct sink *out, struct frame *f, struct layer *l, const struct ensemble *e, int member, const float *image,
-                       const struct restore *way, double step)
+static bool one_member(struct sink *out, struct frame *made, struct layer *l, const struct ensemble *e, int member,
+                       struct input *image, const struct restore *way, double step)
 {
 	struct planes p;
 	bool ok;
 
 	if (member >= 0)
-		layer_put_member(f, l, &e->member[member]);
+		layer_put_member(made, l, &e->member[member]);
 	if (!planes_open(&p, e, member, image, way, step))
 		return false;
-	if (f->shape[0] == 1) {
-		slab_room(l, (size_t)l->channels * frame_grid_voxels(f) * sizeof(float));
-		ok = planes_read(&p, l->data, 0, 1);
+	if (made->shape[0] == 1) {
+		slab_room(l, (size_t)l->channels * frame_grid_voxels(made) * dtype_size(l->type));
+		ok = read_planes(l->data, &p, l, 0, 1, frame_grid_voxels(made));
 	} else {
-		ok = write_slabs(out, f, l, &p);
+		ok = write_slabs(out, made, l, &p);
+		if (ok)
+			close_frame(out, made, image, false);
 	}
 	planes_close(&p);
 	return ok;
 }
 
-/* The grid of what is written, and slabs that are not larger than need be. */
+/* The grid of what is written.  Slabs are not larger than need be: those of labels not larger than what they are made of. */
 static void set_grid(struct frame *f, const struct grids *g, const struct restore *way)
 {
-	frame_grid(f, g->original, g->spacing_mm, restore_whole(way) ? g->original[0] : 0);
+	size_t plane;
+	int64_t planes = restore_whole(way) ? g->original[0] : 0;
+
+	if (!planes && way->segment) {
+		plane = (size_t)(restore_channels_in(way) * g->original[1] * g->original[2]) * sizeof(float);
+		planes = plane < label_bytes ? (int64_t)(label_bytes / plane) : 1;
+	}
+	frame_grid(f, g->original, g->spacing_mm, planes);
 }
 
-bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e, const struct predict_options *o)
+/* The frame to write: what f says of the case, and with `keep` its other layers, which are whole. */
+static void make_frame(struct frame *made, struct frame *f, const struct ensemble *e, bool keep)
 {
+	frame_inherit(made, f);
+	labels_to_frame(made, &e->dataset.labels);
+	for (int i = 0; i < f->n_layers && keep; i++) {
+		struct layer *from = f->layer[i], *to;
+		void *data;
+		size_t capacity;
+		if (from == frame_layer(f, "image"))
+			continue;
+		to = frame_add(made, from->kind, from->type, from->channels);
+		data = to->data;
+		capacity = to->capacity;
+		*to = *from;
+		to->map = mpk_copy(made->zone, from->map);
+		to->kind = mpk_get_str(&to->map, "kind", "?");
+		to->whole = true;
+		from->data = data;      /* it changes hands; a buffer comes back for the next frame */
+		from->capacity = capacity;
+	}
+}
+
+bool predict_case(struct sink *out, struct source *in, struct frame *f, struct frame *made, const struct ensemble *e,
+                  const struct predict_options *o)
+{
+	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
 	struct grids g;
-	struct layer *image = frame_layer(f, "image"), *l = NULL;
 	struct restore way = way_back(&g, e, o);
-	bool ok = true;
+	struct input image;
+	struct layer *l = NULL;
+	bool ok, keep = o->network_grid && f->n_layers > 1;
 	size_t bytes;
 
-	if (!check_frame(&g, f, e) || !restore_possible(&way) || !source_volume(in, f))
+	frame_inherit(made, f);
+	if (!check_frame(&g, f, e) || !restore_possible(&way))
 		return false;
 	if (o->network_grid)
 		g = in_place(&g);
-	labels_to_frame(f, &e->dataset.labels);
-	for (int i = 0; i < f->n_layers; i++) {                 /* what came is on the network's grid */
-		f->layer[i]->dropped |= !o->network_grid || f->layer[i] == image;
-		f->layer[i]->whole = true;
+	ok = input_open(&image, in, f, keep || !planes_stream(&way, passes));
+	if (!ok)
+		return false;
+	if (f->failed) {                /* as the end of the stage before says */
+		close_frame(out, made, &image, true);
+		input_close(&image);
+		return true;
 	}
-	for (int m = 0; m < (o->average ? 1 : e->n) && ok; m++) {
+	make_frame(made, f, e, keep);
+	for (int m = 0; m < n && ok; m++) {
 		if (g.original[0] == 1 || m == 0)
-			l = add_layer(f, e, o);
+			l = add_layer(made, e, o);
 		if (m == 0) {
-			set_grid(f, &g, &way);
-			ok = slab_bytes(&bytes, f, e, o->average);
+			set_grid(made, &g, &way);
+			ok = slab_bytes(&bytes, made, &way, n);
 		}
-		ok = ok && one_member(out, f, l, e, o->average ? -1 : m, image->data, &way, o->step);
+		ok = ok && one_member(out, made, l, e, o->average ? -1 : m, &image, &way, o->step);
 	}
 	if (ok && g.original[0] == 1)
-		sink_volume(out, f);
+		close_frame(out, made, &image, true);
+	input_close(&image);
 	return ok;
+}
+
+/* Bytes of the image: all of it, or with `planes` of these alone and the slab that comes. */
+static bool image_bytes(size_t *bytes, const struct frame *f, int64_t planes)
+{
+	int64_t channels = frame_layer(f, "image")->channels;
+	size_t slab = 0;
+
+	if (planes) {
+		planes += f->slab[0];
+		if (planes > f->shape[0])
+			planes = f->shape[0];
+		size_of_block(&slab, DT_F4, channels, f->slab[0], f->shape[1], f->shape[2]);
+	}
+	return (size_of_block(bytes, DT_F4, channels, planes ? planes : f->shape[0], f->shape[1], f->shape[2]) &&
+	        (*bytes += slab) <= memory_limit) ||
+	       fail(XDATA, "the image needs more than the limit of %zu MiB (--memory raises it)", memory_limit >> 20);
 }
 
 bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
+	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
 	struct frame made = {0};
 	struct grids g;
 	struct restore way = way_back(&g, e, o);
-	size_t flow = 0, output = 0, image;
+	size_t flow = 0, output = 0, image = 0;
+	int64_t planes;
 	bool ok = check_frame(&g, f, e) && restore_possible(&way);
 
 	if (!ok)
 		return false;
-	size_of_block(&image, DT_F4, e->network.n_inputs, g.network[0], g.network[1], g.network[2]);
 	if (o->network_grid)
 		g = in_place(&g);
 	frame_inherit(&made, f);
 	add_layer(&made, e, o);
 	set_grid(&made, &g, &way);
-	ok = slab_bytes(&output, &made, e, o->average) &&
-	     planes_cost(&cost->windows, &flow, e, &way, o->step, made.slab[0], o->average);
+	ok = slab_bytes(&output, &made, &way, n) &&
+	     planes_cost(&cost->windows, &flow, &planes, e, o->average ? -1 : 0, &way, o->step, made.slab[0]) &&
+	     image_bytes(&image, f, (o->network_grid && f->n_layers > 1) || !planes_stream(&way, passes) ? 0 : planes);
 	cost->bytes = image + flow + output;
 	frame_free(&made);
 	return ok;

@@ -8,6 +8,8 @@ struct predict_options {
 	bool parity;
 	bool average;            /* the members are folds of one network: write the mean of their logits */
 	bool logits;             /* write logits instead of probabilities */
+	bool label;              /* write the segmentation instead of probabilities; of one member */
+	int threads;
 	bool network_grid;       /* write on the network's grid instead of the image's */
 };
 
@@ -20,7 +22,8 @@ struct predict_cost {
 bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o);
 
 /* Reads the case whose header is in f from `in` and writes its members, or their average, to out: as layers of one frame where
- * the grid has one plane, else as consecutive frames.  False after fail(); then it may be that some members have been written. */
-bool predict_case(struct sink *out, struct source *in, struct frame *f, const struct ensemble *e,
+ * the grid has one plane, else as consecutive frames.  made: the frame that is written, which the caller keeps for reuse.  False
+ * after fail(); then it may be that some members have been written. */
+bool predict_case(struct sink *out, struct source *in, struct frame *f, struct frame *made, const struct ensemble *e,
                   const struct predict_options *o);
 #endif

@@ -1,6 +1,5 @@
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/die.h"
 #include "common/dtype.h"
 #include "common/opt.h"
@@ -20,43 +19,57 @@ static int64_t position(int64_t i, int64_t t, int n, int j)
 bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch[3], double step, bool slices)
 {
 	double n[3];
-	int at = 0;
 
+	*w = (struct windows){ .order = { 0, 1, 2 } };
 	for (int i = 0; i < 3; i++)
 		n[i] = slices && i == 0 ? (double)shape[0] : steps(shape[i], patch[i], step);
-	if (n[0] * n[1] * n[2] * sizeof *w->origin > (double)memory_limit || n[0] * n[1] * n[2] > INT32_MAX)
-		return fail(XDATA, "%.0f windows are more than the limit of memory allows (--memory raises it)", n[0] * n[1] * n[2]);
+	if ((n[0] + n[1] + n[2]) * sizeof **w->place > (double)memory_limit || n[0] * n[1] * n[2] > INT32_MAX)
+		return fail(XDATA, "%.0f windows are more than a case may have", n[0] * n[1] * n[2]);
 	w->n = (int)(n[0] * n[1] * n[2]);
-	w->origin = xmalloc((size_t)w->n, sizeof *w->origin);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		w->count[i] = (int)n[i];
-	for (int z = 0; z < (int)n[0]; z++)
-		for (int y = 0; y < (int)n[1]; y++)
-			for (int x = 0; x < (int)n[2]; x++, at++) {
-				w->origin[at][0] = slices ? z : position(shape[0], patch[0], (int)n[0], z);
-				w->origin[at][1] = position(shape[1], patch[1], (int)n[1], y);
-				w->origin[at][2] = position(shape[2], patch[2], (int)n[2], x);
-			}
+		w->place[i] = xmalloc((size_t)w->count[i], sizeof **w->place);
+		for (int j = 0; j < w->count[i]; j++)
+			w->place[i][j] = slices && i == 0 ? j : position(shape[i], patch[i], w->count[i], j);
+	}
 	return true;
 }
 
 void windows_sort(struct windows *w, int axis, bool down)
 {
-	const int *n = w->count, step[3] = { n[1] * n[2], n[2], 1 }, b = axis == 0 ? 1 : 0, c = axis == 2 ? 1 : 2;
-	int64_t (*sorted)[3] = xmalloc((size_t)w->n, sizeof *sorted);
-	int at = 0;
+	int64_t *place = w->place[axis];
 
-	for (int i = 0; i < n[axis]; i++)
-		for (int j = 0; j < n[b]; j++)
-			for (int k = 0; k < n[c]; k++)
-				memcpy(sorted[at++], w->origin[(down ? n[axis] - 1 - i : i) * step[axis] + j * step[b] + k * step[c]], sizeof *sorted);
-	free(w->origin);
-	w->origin = sorted;
+	w->order[0] = axis;
+	w->order[1] = axis == 0 ? 1 : 0;
+	w->order[2] = axis == 2 ? 1 : 2;
+	for (int i = 0, j = w->count[axis] - 1; down && i < j; i++, j--) {
+		int64_t t = place[i];
+		place[i] = place[j];
+		place[j] = t;
+	}
+}
+
+void windows_index(int index[3], const struct windows *w, int i)
+{
+	for (int k = 2; k >= 0; k--) {
+		index[k] = k ? i % w->count[w->order[k]] : i;
+		i /= w->count[w->order[k]];
+	}
+}
+
+void windows_at(int64_t origin[3], const struct windows *w, int i)
+{
+	int index[3];
+
+	windows_index(index, w, i);
+	for (int k = 0; k < 3; k++)
+		origin[w->order[k]] = w->place[w->order[k]][index[k]];
 }
 
 void windows_free(struct windows *w)
 {
-	free(w->origin);
+	for (int i = 0; i < 3; i++)
+		free(w->place[i]);
 	*w = (struct windows){0};
 }
 

@@ -6,15 +6,19 @@
 
 struct windows {
 	int n;
-	int64_t (*origin)[3];    /* corners in nnU-Net's order, z slowest; negative where the image is smaller than the patch */
 	int count[3];            /* of places along each axis */
+	int64_t *place[3];       /* corners on each axis; negative where the image is smaller than the patch */
+	int order[3];            /* axes, the slowest first */
 };
 
-/* step: the largest distance of two windows as a share of the patch.  slices: the windows of a 2d configuration, every
- * plane on its own.  fail()s XDATA when there are too many. */
+/* In nnU-Net's order, z slowest.  step: the largest distance of two windows as a share of the patch.  slices: the windows of
+ * a 2d configuration, every plane on its own.  fail()s XDATA when there are too many. */
 bool windows_make(struct windows *w, const int64_t shape[3], const int64_t patch[3], double step, bool slices);
-/* Orders windows by their place on one axis, ascending or (down) descending, and as before where that is equal. */
+/* Orders new windows by their place on one axis, ascending or (down) descending, and as before where that is equal. */
 void windows_sort(struct windows *w, int axis, bool down);
+/* Which place window i has on each of the axes in `order`; and its corner. */
+void windows_index(int index[3], const struct windows *w, int i);
+void windows_at(int64_t origin[3], const struct windows *w, int i);
 void windows_free(struct windows *w);
 
 /* weight [patch]: Gaussian in half precision without zeros, or all 1. */

@@ -3,7 +3,8 @@
 
 Writes a small nnU-Net model folder with random weights: plans.json, dataset.json and fold_0/checkpoint_1.pth, as torch.save
 would write it, and MODEL/images.  Keys: file (the checkpoint's path in MODEL), seed, trainer, class, configuration, images (how
-many), and one fault: drop=WEIGHT, add=WEIGHT, reshape=WEIGHT, nan=WEIGHT."""
+many), features (of each stage, 4,6,8), classes, outputs (LO:HI: the classes that the network has; all), patch (16,24; of
+three numbers for a 3D network), convs (of a stage; 1), and one fault: drop=WEIGHT, add=WEIGHT, reshape=WEIGHT, nan=WEIGHT."""
 import io
 import json
 import os
@@ -72,19 +73,30 @@ ARCH = {"network_class_name": "dynamic_network_architectures.architectures.unet.
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"]}
 
 
-def shapes():
-    f, out = ARCH["arch_kwargs"]["features_per_stage"], OrderedDict()
+def architecture(features, dims, convs):
+    n, kwargs = len(features), dict(ARCH["arch_kwargs"])
+    kwargs.update(n_stages=n, features_per_stage=features, conv_op=f"torch.nn.modules.conv.Conv{dims}d", kernel_sizes=[[3] * dims] * n,
+                  strides=[[1] * dims] + [[2] * dims] * (n - 1), n_conv_per_stage=[convs] * n,
+                  n_conv_per_stage_decoder=[convs] * (n - 1), norm_op=f"torch.nn.modules.instancenorm.InstanceNorm{dims}d")
+    return {**ARCH, "arch_kwargs": kwargs}
 
-    def block(name, c_in, c_out):
-        out[name + ".conv.weight"], out[name + ".conv.bias"] = (c_out, c_in, 3, 3), (c_out,)
-        out[name + ".norm.weight"], out[name + ".norm.bias"] = (c_out,), (c_out,)
 
-    for s in range(3):
-        block(f"encoder.stages.{s}.0.convs.0", f[s - 1] if s else 1, f[s])
-    for d, r in ((0, 1), (1, 0)):
-        block(f"decoder.stages.{d}.convs.0", 2 * f[r], f[r])
-        out[f"decoder.transpconvs.{d}.weight"], out[f"decoder.transpconvs.{d}.bias"] = (f[r + 1], f[r], 2, 2), (f[r],)
-        out[f"decoder.seg_layers.{d}.weight"], out[f"decoder.seg_layers.{d}.bias"] = (3, f[r], 1, 1), (3,)
+def shapes(f, classes, dims, convs):
+    out, n = OrderedDict(), len(f)
+
+    def blocks(name, c_in, c_out):
+        for i in range(convs):
+            block = f"{name}.convs.{i}"
+            out[block + ".conv.weight"], out[block + ".conv.bias"] = (c_out, c_out if i else c_in, *[3] * dims), (c_out,)
+            out[block + ".norm.weight"], out[block + ".norm.bias"] = (c_out,), (c_out,)
+
+    for s in range(n):
+        blocks(f"encoder.stages.{s}.0", f[s - 1] if s else 1, f[s])
+    for d in range(n - 1):
+        r = n - 2 - d
+        blocks(f"decoder.stages.{d}", 2 * f[r], f[r])
+        out[f"decoder.transpconvs.{d}.weight"], out[f"decoder.transpconvs.{d}.bias"] = (f[r + 1], f[r], *[2] * dims), (f[r],)
+        out[f"decoder.seg_layers.{d}.weight"], out[f"decoder.seg_layers.{d}.bias"] = (classes, f[r], *[1] * dims), (classes,)
     return out
 
 
@@ -103,27 +115,34 @@ def main(model, *args):
     file = os.path.join(model, o.get("file", "fold_0/checkpoint_1.pth"))
     os.makedirs(os.path.dirname(file), exist_ok=True)
     resample = "resample_data_or_seg_to_shape"
+    patch, classes = [int(p) for p in o.get("patch", "16,24").split(",")], int(o.get("classes", 3))
+    features, convs = [int(f) for f in o.get("features", "4,6,8").split(",")], int(o.get("convs", 1))
+    lo, hi = [int(k) for k in o.get("outputs", f"0:{classes}").split(":")]
+    dims = len(patch)
     kwargs = {"order_z": 0, "force_separate_z": None}
     configuration = {
-        "data_identifier": "p_2d", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2, "patch_size": [16, 24],
-        "median_image_size_in_voxels": [30.0, 40.0], "spacing": [1.0, 1.0], "normalization_schemes": ["ZScoreNormalization"],
+        "data_identifier": "p_2d", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2, "patch_size": patch,
+        "median_image_size_in_voxels": [30.0, 40.0], "spacing": [1.0] * dims, "normalization_schemes": ["ZScoreNormalization"],
         "use_mask_for_norm": [False], "resampling_fn_data": resample, "resampling_fn_seg": resample,
         "resampling_fn_probabilities": resample, "resampling_fn_data_kwargs": {"is_seg": False, "order": 3, **kwargs},
         "resampling_fn_seg_kwargs": {"is_seg": True, "order": 1, **kwargs},
         "resampling_fn_probabilities_kwargs": {"is_seg": False, "order": 1, **kwargs},
-        "architecture": {**ARCH, "network_class_name": o.get("class", ARCH["network_class_name"])}, "batch_dice": True}
+        "architecture": {**architecture(features, dims, convs), "network_class_name": o.get("class", ARCH["network_class_name"])},
+        "batch_dice": True}
     json.dump({"dataset_name": "Dataset001_Small", "plans_name": "small", "original_median_spacing_after_transp": [999.0, 1.0, 1.0],
-               "original_median_shape_after_transp": [1, 30, 40], "image_reader_writer": "NaturalImage2DIO",
+               "original_median_shape_after_transp": [1, 30, 40], "image_reader_writer": "NaturalImage2DIO" if dims == 2 else "SimpleITKIO",
                "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "experiment_planner_used": "ExperimentPlanner",
-               "label_manager": "LabelManager", "configurations": {"2d": configuration},
+               "label_manager": "LabelManager", "configurations": {"2d" if dims == 2 else "3d_fullres": configuration},
                "foreground_intensity_properties_per_channel": {"0": {
                    "max": 255.0, "mean": 127.0, "median": 127.0, "min": 0.0, "percentile_00_5": 1.0, "percentile_99_5": 250.0,
                    "std": 50.0}}}, open(os.path.join(model, "plans.json"), "w"))
-    json.dump({"channel_names": {"0": "grey"}, "labels": {"background": 0, "a": 1, "b": 2}, "numTraining": 1, "file_ending": ".png"},
+    labels = {"background": 0, **{chr(96 + i) if i < 27 else f"class_{i}": i for i in range(1, hi - lo)}}
+    json.dump({"channel_names": {"0": "grey"}, "labels": labels, "numTraining": 1,
+               "file_ending": ".png" if dims == 2 else ".nii.gz"},
               open(os.path.join(model, "dataset.json"), "w"))
 
     storages, weights = [], OrderedDict()
-    wanted = shapes()
+    wanted = shapes(features, classes, dims, convs)
     if "add" in o:
         wanted[o["add"]] = (3,)
     if "drop" in o:
@@ -134,13 +153,15 @@ def main(model, *args):
         v = r.standard_normal(shape) / max(1, np.prod(shape[1:])) ** 0.5
         if name.endswith("norm.weight"):
             v = v + 1
+        if "seg_layers" in name and name in shapes(features, classes, dims, convs):
+            v, shape = v[lo:hi], (hi - lo, *shape[1:])
         if name == o.get("nan"):
             v.flat[0] = np.nan
         storages.append(FloatStorage(str(len(storages)), v.ravel()))
         weights[name] = Tensor(storages[-1], shape)
     save(file, {"network_weights": weights, "trainer_name": o.get("trainer", "nnUNetTrainer"), "current_epoch": 1,
-                "init_args": {"configuration": o.get("configuration", "2d"), "fold": 0},
-                "inference_allowed_mirroring_axes": (0, 1)}, storages)
+                "init_args": {"configuration": o.get("configuration", "2d" if dims == 2 else "3d_fullres"), "fold": 0},
+                "inference_allowed_mirroring_axes": tuple(range(dims))}, storages)
     images = os.path.join(model, "images")
     os.makedirs(images, exist_ok=True)
     r = np.random.default_rng(7)

@@ -31,12 +31,13 @@ static const struct architecture architecture = {
 	.norm = NORM_INSTANCE, .eps = 1e-5, .slope = 0.01
 };
 static const int64_t patch[3] = { 3, 8, 6 };
-enum { VOXELS = 3 * 8 * 6 };
+enum { VOXELS = 3 * 8 * 6, MAX_PLANES = 9 };
 
 struct setting {
 	const struct backend *backend;
 	const struct network *n;
-	const float *weights, *image;
+	const float *weights;
+	float *image;
 	int64_t shape[3];
 	bool parity;
 };
@@ -57,7 +58,8 @@ static void expected(float *out, const struct setting *s, const struct windows *
 	memset(out, 0, 2 * (size_t)count * sizeof *out);
 	s->backend->load(b, 0, s->weights);
 	for (int i = 0; i < w->n; i++) {
-		const int64_t *at = w->origin[i];
+		int64_t at[3];
+		windows_at(at, w, i);
 		for (int m = 0; m < mirrors; m++) {
 			for (int v = 0; v < VOXELS; v++) {
 				int64_t p[3] = { v / 48, v / 6 % 8, v % 6 };
@@ -98,44 +100,50 @@ static void expected(float *out, const struct setting *s, const struct windows *
 	free(total);
 }
 
-/* The same through begin, windows, planes; planes leave as soon as they can.  Windows are sorted by their place on axis. */
-static bool slide(float *out, const struct setting *s, const struct windows *w, int axis, int threads)
+/* The same through begin, windows, take: what no later window touches leaves at once, whole planes or rows of them. */
+static bool slide(float *out, const struct setting *s, struct windows *w, int axis, int threads)
 {
 	struct backend_options o = { .threads = threads, .n_members = 1, .gaussian = true, .parity = s->parity,
 	                             .n_mirror = 3, .mirror_axis = { 0, 1, 2 } };
-	struct backend_case c = { .image = s->image, .shape = { s->shape[0], s->shape[1], s->shape[2] }, .axis = axis,
-	                          .depth = patch[axis] };
+	int culprit = -1, across = axis == 0 ? 1 : 0;
+	float *plane[MAX_PLANES];
+	struct backend_case c = { .plane = plane, .shape = { s->shape[0], s->shape[1], s->shape[2] }, .n_members = 1,
+	                          .culprit = &culprit, .axis = axis, .depth = patch[axis], .rows = patch[axis] * s->shape[across] };
 	void *b = s->backend->open(s->n, &o);
-	int64_t lo = 0, count = s->shape[0] * s->shape[1] * s->shape[2], (*origin)[3] = xmalloc((size_t)w->n, sizeof *origin);
-	float *planes = xmalloc(2 * (size_t)count, sizeof *planes);
-	bool ok = s->backend->load(b, 0, s->weights) && s->backend->begin(b, 0, &c);
+	int64_t count = s->shape[0] * s->shape[1] * s->shape[2], lo[3] = {0}, hi[3] = { s->shape[0], s->shape[1], s->shape[2] }, origin[3];
+	float *box = xmalloc(2 * (size_t)count, sizeof *box);
+	bool ok;
 
-	for (int64_t next; ok && lo < s->shape[axis]; lo = next) {
-		int64_t place = s->shape[axis], from[3] = {0}, to[3] = { s->shape[0], s->shape[1], s->shape[2] };
-		float *p = planes;
-		int n = 0;
-		next = s->shape[axis];
-		for (int i = 0; i < w->n; i++)          /* the first place not yet done */
-			if ((w->origin[i][axis] >= lo || lo == 0) && w->origin[i][axis] < place)
-				place = w->origin[i][axis];
-		for (int i = 0; i < w->n; i++)
-			if (w->origin[i][axis] == place)
-				memcpy(origin[n++], w->origin[i], sizeof *origin);
-			else if (w->origin[i][axis] > place && w->origin[i][axis] < next)
-				next = w->origin[i][axis];
-		ok = s->backend->windows(b, (const int64_t (*)[3])origin, n) && s->backend->planes(b, planes, lo, next);
-		from[axis] = lo;
-		to[axis] = next;
+	for (int64_t z = 0; z < s->shape[0]; z++)
+		plane[z] = s->image + z * s->shape[1] * s->shape[2];
+	if (c.depth > s->shape[axis])
+		c.depth = s->shape[axis];
+	ok = s->backend->load(b, 0, s->weights) && s->backend->begin(b, &c);
+	windows_sort(w, axis, false);
+	for (int i = 0; ok && i < w->n; i++) {
+		int now[3], next[3];
+		windows_at(origin, w, i);
+		ok = s->backend->windows(b, (const int64_t (*)[3])&origin, 1);
+		windows_index(now, w, i);
+		windows_index(next, w, i + 1);
+		if (i + 1 < w->n && next[0] == now[0] && next[1] == now[1])
+			continue;
+		lo[axis] = now[0] ? w->place[axis][now[0]] : 0;
+		hi[axis] = now[0] + 1 < w->count[axis] ? w->place[axis][now[0] + 1] : s->shape[axis];
+		lo[across] = now[1] ? w->place[across][now[1]] : 0;
+		hi[across] = now[1] + 1 < w->count[across] ? w->place[across][now[1] + 1] : s->shape[across];
+		ok = ok && s->backend->take(b, box, lo, hi);
+		float *p = box;
 		for (int ch = 0; ok && ch < 2; ch++)
-			for (int64_t z = from[0]; z < to[0]; z++)
-				for (int64_t y = from[1]; y < to[1]; y++)
-					for (int64_t x = from[2]; x < to[2]; x++)
+			for (int64_t z = lo[0]; z < hi[0]; z++)
+				for (int64_t y = lo[1]; y < hi[1]; y++)
+					for (int64_t x = lo[2]; x < hi[2]; x++)
 						out[ch * count + index_in(s->shape, z, y, x)] = *p++;
 	}
+	check(ok == (culprit < 0), "who failed is not told", s->backend->name);
 	s->backend->end(b);
 	s->backend->close(b);
-	free(origin);
-	free(planes);
+	free(box);
 	return ok;
 }
 
@@ -150,6 +158,9 @@ static void one_shape(struct setting *s)
 		die_failed();
 	expected(want, s, &w);
 	for (int axis = 0; axis < (s->parity ? 1 : 3); axis++) {
+		windows_free(&w);
+		if (!windows_make(&w, s->shape, patch, 0.5, false))
+			die_failed();
 		if (!slide(got, s, &w, axis, 1) || !slide(again, s, &w, axis, 3))
 			die_failed();
 		for (size_t i = 0; i < 2 * count; i++)
@@ -179,6 +190,15 @@ static void finite(struct setting *s, float *image)
 	free(out);
 }
 
+/* The i-th corner on an axis. */
+static int64_t at(const struct windows *w, int i, int axis)
+{
+	int64_t origin[3];
+
+	windows_at(origin, w, i);
+	return origin[axis];
+}
+
 static void positions(void)
 {
 	const int64_t tiles[3] = { 64, 128, 6 };
@@ -188,12 +208,12 @@ static void positions(void)
 
 	if (!windows_make(&w, (int64_t[3]){ 110, 300, 3 }, tiles, 0.5, false))
 		die_failed();
-	check(w.n == 12 && w.origin[4][0] == 23 && w.origin[8][0] == 46 && w.origin[1][1] == 57 && w.origin[2][1] == 115 &&
-	      w.origin[3][1] == 172 && w.origin[0][2] == -1, "positions are not those of contract 5.3", "windows");
+	check(w.n == 12 && at(&w, 4, 0) == 23 && at(&w, 8, 0) == 46 && at(&w, 1, 1) == 57 && at(&w, 2, 1) == 115 &&
+	      at(&w, 3, 1) == 172 && at(&w, 0, 2) == -1, "positions are not those of contract 5.3", "windows");
 	windows_free(&w);
 	if (!windows_make(&w, (int64_t[3]){ 5, 64, 64 }, (int64_t[3]){ 1, 64, 64 }, 0.5, true))
 		die_failed();
-	check(w.n == 5 && w.origin[4][0] == 4, "slices are not done one by one", "windows");
+	check(w.n == 5 && at(&w, 4, 0) == 4, "slices are not done one by one", "windows");
 	windows_free(&w);
 	check(windows_mirrors(subset, (int[3]){ 0, 1, 2 }, 3) == 8 && subset[0] == 0 && subset[1] == 1 && subset[3] == 4 &&
 	      subset[4] == 3 && subset[5] == 5 && subset[6] == 6 && subset[7] == 7, "mirrors are out of order", "windows");

@@ -31,15 +31,18 @@ static void cover(int *times, float *sum, const int64_t shape[3], const struct w
 {
 	memset(times, 0, voxels(shape) * sizeof *times);
 	memset(sum, 0, voxels(shape) * sizeof *sum);
-	for (int i = 0; i < w->n; i++)
+	for (int i = 0; i < w->n; i++) {
+		int64_t origin[3];
+		windows_at(origin, w, i);
 		for (size_t v = 0; v < voxels(patch); v++) {
-			int64_t z = (int64_t)v / (patch[1] * patch[2]) + w->origin[i][0], y = (int64_t)v / patch[2] % patch[1] + w->origin[i][1];
-			int64_t x = (int64_t)v % patch[2] + w->origin[i][2], at = (z * shape[1] + y) * shape[2] + x;
+			int64_t z = (int64_t)v / (patch[1] * patch[2]) + origin[0], y = (int64_t)v / patch[2] % patch[1] + origin[1];
+			int64_t x = (int64_t)v % patch[2] + origin[2], at = (z * shape[1] + y) * shape[2] + x;
 			if (z < 0 || y < 0 || x < 0 || z >= shape[0] || y >= shape[1] || x >= shape[2])
 				continue;
 			times[at]++;
 			sum[at] += weight[v];
 		}
+	}
 }
 
 static void places(int grid, const struct windows *w, const int64_t shape[3], const int64_t patch[3], double step)
@@ -48,7 +51,9 @@ static void places(int grid, const struct windows *w, const int64_t shape[3], co
 		int64_t room = shape[a] - patch[a], last = room, n[3] = { w->count[0], w->count[1], w->count[2] };
 		int64_t stride = a == 0 ? n[1] * n[2] : a == 1 ? n[2] : 1;
 		for (int64_t i = 0; i < n[a]; i++) {
-			int64_t at = w->origin[i * stride][a];
+			int64_t origin[3], at;
+			windows_at(origin, w, (int)(i * stride));
+			at = origin[a];
 			if (room < 0)
 				check(n[a] == 1 && at <= 0 && at >= room, grid, "a small image is not inside its window");
 			else
@@ -63,25 +68,39 @@ static void places(int grid, const struct windows *w, const int64_t shape[3], co
 	}
 }
 
+/* All corners, malloc'ed. */
+static int64_t (*corners(const struct windows *w))[3]
+{
+	int64_t (*origin)[3] = xmalloc((size_t)w->n, sizeof *origin);
+
+	for (int i = 0; i < w->n; i++)
+		windows_at(origin[i], w, i);
+	return origin;
+}
+
 static int by_place(const void *a, const void *b) { return memcmp(a, b, 3 * sizeof(int64_t)); }
 
 /* Sorted by one axis: ascending or descending there, and the same windows. */
 static void orders(int grid, struct windows *w, const int64_t shape[3], const int64_t patch[3], double step, bool slices)
 {
+	int64_t (*all)[3] = corners(w), (*sorted)[3];
 	struct windows s;
 
-	qsort(w->origin, (size_t)w->n, sizeof *w->origin, by_place);
+	qsort(all, (size_t)w->n, sizeof *all, by_place);
 	for (int way = 0; way < 6; way++) {
 		int axis = way / 2;
 		if (!windows_make(&s, shape, patch, step, slices))
 			die_failed();
 		windows_sort(&s, axis, way & 1);
+		sorted = corners(&s);
 		for (int i = 1; i < s.n; i++)
-			check(way & 1 ? s.origin[i][axis] <= s.origin[i - 1][axis] : s.origin[i][axis] >= s.origin[i - 1][axis], grid, "not sorted");
-		qsort(s.origin, (size_t)s.n, sizeof *s.origin, by_place);
-		check(s.n == w->n && !memcmp(s.origin, w->origin, (size_t)s.n * sizeof *s.origin), grid, "sorting lost windows");
+			check(way & 1 ? sorted[i][axis] <= sorted[i - 1][axis] : sorted[i][axis] >= sorted[i - 1][axis], grid, "not sorted");
+		qsort(sorted, (size_t)s.n, sizeof *sorted, by_place);
+		check(s.n == w->n && !memcmp(sorted, all, (size_t)s.n * sizeof *all), grid, "sorting lost windows");
 		windows_free(&s);
+		free(sorted);
 	}
+	free(all);
 }
 
 int main(void)

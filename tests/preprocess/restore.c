@@ -68,7 +68,7 @@ static float *planes_of(const float *in, int64_t channels, const int64_t s[3], i
 static bool back(float **out, const float *logits, int64_t channels, const struct grids *g, const struct plan *p,
                  const struct labels *labels, bool parity, bool logits_only)
 {
-	const struct restore r = { g, p, labels, channels, parity, logits_only };
+	const struct restore r = { .grids = g, .plan = p, .labels = labels, .channels = channels, .parity = parity, .logits_only = logits_only };
 	const int64_t *s = g->original, area = s[1] * s[2];
 
 	*out = NULL;
