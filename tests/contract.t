@@ -14,6 +14,7 @@ segment           mean            -                                     stream
 entropy           mean            -                                     stream
 temper            mean            -t+2                                  stream
 calibrate         mean            -r+labelsTs                           text
+error-detection   entropy         -r+labelsTs                           stream
 contour-norm      entropy         -                                     stream
 aggregate         entropy         --per-slice                           stream
 score             normed          -r+labelsTs+-o+scores.out+-p          sink

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "common/die.h"
+#include "common/tsv.h"
 #include "filters/calibrate/report.h"
 
 static FILE *begin(char **text, size_t *length)
@@ -19,14 +20,7 @@ static void end(FILE *out)
 		die_sys("cannot make a table");
 }
 
-static void put(FILE *out, double v)
-{
-	if (isnan(v))
-		fputs("\tnan", out);                    /* printf may write -nan */
-	else
-		fprintf(out, "\t%.15g", v);
-}
-
+static void put(FILE *out, double v) { tsv_put_digits(out, v, 15); }
 static void put_count(FILE *out, uint64_t n) { fprintf(out, "\t%llu", (unsigned long long)n); }
 
 /* The first target that is foreground: classes follow top_label and background. */

@@ -13,10 +13,10 @@
  *	end
  *
  * Sums of 128 bits are hexadecimal; measures have the 17 digits from which a double comes back. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "common/die.h"
+#include "common/tsv.h"
 #include "filters/calibrate/counts.h"
 
 static void put_count(FILE *out, uint64_t v) { fprintf(out, "\t%llu", (unsigned long long)v); }
@@ -66,10 +66,7 @@ static void put_case(FILE *out, const struct case_row *r, int n_targets)
 		put_count(out, r->m[t].n);
 		put_count(out, r->m[t].zeros);
 		for (int i = 0; i < N_MEASURES; i++)
-			if (isnan(r->m[t].value[i]))
-				fputs("\tnan", out);            /* printf may write -nan */
-			else
-				fprintf(out, "\t%.17g", r->m[t].value[i]);
+			tsv_put_digits(out, r->m[t].value[i], 17);
 		fputc('\n', out);
 	}
 }
