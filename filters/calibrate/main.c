@@ -16,13 +16,13 @@ static int bins = BINS;
 static bool foreground, per_case, merge;
 static const struct opt opts[] = {
 	OPT_STRING('r', "references", &references, "LABELS", "folder of reference labels, or the label map of the only case"),
-	OPT_INT('n', "bins", &bins, "N", 1, BINS_MAX, "bins of the calibration errors"),
-	OPT_FLAG('f', "foreground", &foreground, "count only voxels that are foreground in the reference or the segmentation"),
-	OPT_FLAG('c', "per-case", &per_case, "add rows for each case"),
+	OPT_INT(0, "bins", &bins, "N", 1, BINS_MAX, "bins of the calibration errors"),
+	OPT_FLAG(0, "foreground", &foreground, "count only voxels that are foreground in the reference or the segmentation"),
+	OPT_FLAG(0, "per-case", &per_case, "add rows for each case"),
 	OPT_STRING(0, "reliability", &reliability, "FILE", "write the table of a reliability diagram into FILE"),
 	OPT_STRING(0, "fit", &fit, "FILE", "fit a temperature and write it into FILE, for temper"),
-	OPT_STRING('s', "sums", &sums, "FILE", "write what was counted into FILE, for --merge"),
-	OPT_FLAG('m', "merge", &merge, "read no stream but the sums in files SUMS, made from parts of the cases, and add them"),
+	OPT_STRING(0, "sums", &sums, "FILE", "write what was counted into FILE, for --merge"),
+	OPT_FLAG(0, "merge", &merge, "read no stream but the sums in files SUMS, made from parts of the cases, and add them"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,
 	OPT_END
@@ -120,7 +120,7 @@ static void check_options(int operands)
 	if (merge && !operands)
 		opt_usage("--merge needs the files of sums");
 	if (merge && (references || keep_going || foreground || bins != BINS))
-		opt_usage("--merge takes neither -r nor -k, and what -n and -f say is in the sums already");
+		opt_usage("--merge takes neither -r nor -k, and --bins and --foreground are in the sums already");
 }
 
 int main(int argc, char **argv)

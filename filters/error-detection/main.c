@@ -15,7 +15,7 @@ static const char *references, *curves;
 static double highest = NAN;
 static const struct opt opts[] = {
 	OPT_STRING('r', "references", &references, "LABELS", "folder of reference labels, or the label map of the only case"),
-	OPT_DOUBLE('x', "highest", &highest, "U", 1e-30, 1e30, "highest threshold (the largest value of each map and case)"),
+	OPT_DOUBLE(0, "highest", &highest, "U", 1e-30, 1e30, "highest threshold (the largest value of each map and case)"),
 	OPT_STRING(0, "curves", &curves, "FILE", "write what lies below and above each threshold into FILE"),
 	OPT_KEEP_GOING,
 	OPT_END

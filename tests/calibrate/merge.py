@@ -2,7 +2,7 @@
 from brute import *
 
 r = np.random.default_rng(9)
-OUT = "-c --reliability {0}.rel --fit {0}.fit -s {0}.sums"
+OUT = "--per-case --reliability {0}.rel --fit {0}.fit --sums {0}.sums"
 
 
 def table_of(name, status=0):
@@ -59,29 +59,29 @@ text = open("b.sums", "rb").read()
 lines = text.split(b"\n")
 for keep in 0, 1, 40, len(text) // 2, len(text) - 5, len(text) - 1:
     open("cut.sums", "wb").write(text[:keep])
-    assert "cut.sums" in run("calibrate -m cut.sums > x.tsv", 3), keep
+    assert "cut.sums" in run("calibrate --merge cut.sums > x.tsv", 3), keep
 for k in r.choice(len(lines) - 1, 20, replace=False).tolist() + list(range(8)):
     for word in b"-1", b"x", b"99999999999999999999", b"18446744073709551615", b"":
         cells = lines[k].split(b"\t")
         cells[r.integers(0, len(cells))] = word
         open("bad.sums", "wb").write(b"\n".join(lines[:k] + [b"\t".join(cells)] + lines[k + 1:]))
         from subprocess import run as start
-        done = start(["calibrate", "-m", "bad.sums"], capture_output=True, text=True, timeout=20)
+        done = start(["calibrate", "--merge", "bad.sums"], capture_output=True, text=True, timeout=20)
         assert done.returncode in (0, 3) and done.stderr.count("\n") == (done.returncode == 3), (lines[k], word, done)
 open("bad.sums", "wb").write(text + b"end\n")
-assert "bad.sums" in run("calibrate -m bad.sums > x.tsv", 3)
+assert "bad.sums" in run("calibrate --merge bad.sums > x.tsv", 3)
 
 # Sums that do not belong together
-part("bins", [names[0]], extra="-n 7")
-part("fore", [names[0]], extra="-f")
+part("bins", [names[0]], extra="--bins 7")
+part("fore", [names[0]], extra="--foreground")
 save("plain.frames", [frame(names[0], cases[names[0]][0], regions=True)])
-run("calibrate -r refs_regions -s plain.sums < plain.frames > x.tsv")
+run("calibrate -r refs_regions --sums plain.sums < plain.frames > x.tsv")
 for other in "bins", "fore", "plain":
     assert "other options" in merge("x", ["b", other], 3), other
-assert "made without --fit" in run("calibrate -m plain.sums --fit x.fit > x.tsv", 3)
+assert "made without --fit" in run("calibrate --merge plain.sums --fit x.fit > x.tsv", 3)
 save("five.frames", [frame("five", *random_case(r, (1, 5, 5), 5)[:1])])
 reference("refs", "five", np.zeros((1, 5, 5), int))
-run("calibrate -r refs --fit x.fit -s five.sums < five.frames > x.tsv")
+run("calibrate -r refs --fit x.fit --sums five.sums < five.frames > x.tsv")
 assert "five.sums: there are 6 classes or regions where cases before have 3" in merge("x", ["b", "five"], 3)
 
 # Cases that are refused, each with its reason
@@ -98,9 +98,9 @@ assert "average-probs comes before" in run("calibrate -r refs < one.frames > x.t
 save("one.frames", [{"case": "one", "slab": 1, "layers": [({"kind": "strange"}, p)]}])
 assert "holds no probabilities" in run("calibrate -r refs < one.frames > x.tsv", 3)
 save("none.frames", [])
-run("calibrate -r refs --fit none.fit --reliability none.rel -s none.sums < none.frames > none.tsv")
-run("calibrate -m none.sums five.sums --fit x.fit > x.tsv")
+run("calibrate -r refs --fit none.fit --reliability none.rel --sums none.sums < none.frames > none.tsv")
+run("calibrate --merge none.sums five.sums --fit x.fit > x.tsv")
 assert len(open("none.tsv").readlines()) == 1
 assert "--memory" in run("calibrate --memory 1M -r refs < five.frames > x.tsv", 3)
-for wrong in "", "-r refs x.sums", "-m", "-m -r refs b.sums", "-m -n 7 b.sums", "-r refs -n 0", "-r refs -n 1001":
+for wrong in "", "-r refs x.sums", "--merge", "--merge -r refs b.sums", "--merge --bins 7 b.sums", "-r refs --bins 0", "-r refs --bins 1001":
     run(f"calibrate {wrong} < five.frames > x.tsv", 2)

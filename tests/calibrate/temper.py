@@ -14,8 +14,8 @@ def fit(name, frames, extra="", err=""):
 
 # The best temperature of networks that are too sure, not sure enough, of two and five classes and of regions
 worst = [0, 0, 0]
-for name, classes, sharp, ignore, flag in (("two", 2, 2.0, None, ""), ("two_sharper", 2, 0.6, None, ""), ("five", 5, 3.1, 5, ""), ("five_foreground", 5, 1.4, 5, "-f"),
-                                           ("regions", None, 1.7, 4, ""), ("regions_foreground", None, 0.8, 4, "-f")):
+for name, classes, sharp, ignore, flag in (("two", 2, 2.0, None, ""), ("two_sharper", 2, 0.6, None, ""), ("five", 5, 3.1, 5, ""), ("five_foreground", 5, 1.4, 5, "--foreground"),
+                                           ("regions", None, 1.7, 4, ""), ("regions_foreground", None, 0.8, 4, "--foreground")):
     frames, parts = [], []
     for k, shape in enumerate([(1, 50, 40), (5, 20, 20)]):
         p, y = random_case(r, shape, classes, sharp=sharp, spread=3 if classes else 2)
@@ -26,7 +26,7 @@ for name, classes, sharp, ignore, flag in (("two", 2, 2.0, None, ""), ("two_shar
             p[0, ..., :3] = 1
         reference(f"refs_{name}", f"case{k}", y)
         frames.append(frame(f"case{k}", p, ignore, not classes))
-        q, t = chosen(p, y, ignore, flag == "-f", None if classes else REGIONS["regions_class_order"])
+        q, t = chosen(p, y, ignore, flag == "--foreground", None if classes else REGIONS["regions_class_order"])
         parts.append((q, t))
     got = fit(name, frames, flag)
     p, y = np.concatenate([q for q, t in parts], 1), np.concatenate([t for q, t in parts])

@@ -115,7 +115,7 @@ seg, ref, u = random_case((2, 12, 9))
 try_case("regions", seg, ref, {"class_entropy": r.random((2, 2, 12, 9)), "t_test": u}, regions=True)
 save("in.frames", frames)
 run("error-detection -r refs --curves curves.tsv < in.frames > out.frames")
-run("error-detection -r refs -x 0.75 < in.frames > fixed.frames")
+run("error-detection -r refs --highest 0.75 < in.frames > fixed.frames")
 run("frames -s 3 in.frames | error-detection -r refs --curves again.tsv | frames -s 1 > again.frames")
 run("cmp curves.tsv again.tsv && frames -d out.frames again.frames")
 lines = [line.rstrip("\n").split("\t") for line in open("curves.tsv")]
