@@ -28,7 +28,7 @@ FILTERS := $(sort $(SMALL) $(LARGE))
 SCRIPTS := qualm uncertainty predict ensemble find-best check plot
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
-# In common/ products are not fused with sums, so that every set gives the same bytes.
+# In common/ products are fused with sums where fma() says so and nowhere else, so that every set gives the same bytes.
 ifeq ($(shell uname -m),x86_64)
 ISAS := base v3 v4 v4n
 march.v3 := -march=x86-64-v3
@@ -80,15 +80,17 @@ $(B)/libcommon.a: $(COMMON)
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
+isa.common  := -ffp-contract=off -fno-trapping-math
+isa.filters := -ffp-contract=fast
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) -ffp-contract=$$(if $$(filter common/%,$$<),off,fast) $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) $$(isa.$$(firstword $$(subst /, ,$$<))) $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa,$(i))))
 
 # Rewritten only when the flags differ, so a changed flag rebuilds and an unchanged one does not.
-FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS)
+FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS) $(isa.common) $(isa.filters)
 $(B)/flags: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,8 +1,9 @@
 /* loops: arithmetic over runs of voxels, compiled for several instruction sets.
  *
- * Every set gives the same bytes: operations are elementwise or on integers, and products are never fused with sums.  A
- * run is at most LOOPS_RUN voxels; x, p, sum ... are arrays [n].  Real sums over members are kept as whole multiples of a
- * quantum, so that their order does not matter: probabilities of 2^-56, squares of 2^-50, entropies and logarithms of 2^-46. */
+ * Every set gives the same bytes: operations are elementwise or on integers, and a product is fused with a sum where fma()
+ * says so and nowhere else.  A run is at most LOOPS_RUN voxels; x, p, sum ... are arrays [n].  Real sums over members are kept
+ * as whole multiples of a quantum, so that their order does not matter: probabilities of 2^-56, squares of 2^-50, entropies
+ * and logarithms of 2^-46. */
 #ifndef COMMON_LOOPS_H
 #define COMMON_LOOPS_H
 #include <stdbool.h>

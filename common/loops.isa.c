@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 #include "common/loops.h"
 
@@ -18,17 +19,17 @@ INLINE double log2_of(double d)
 	double e = of_bits(k | 0x4330000000000000) - (0x1p52 + 1023);           /* 2^52 + k in its bits */
 	double p = 0x1.84608c53495bap-4;
 
-	p = p * f - 0x1.575927a6433c3p-3;
-	p = p * f + 0x1.60f5273d78770p-3;
-	p = p * f - 0x1.6efd906076542p-3;
-	p = p * f + 0x1.a3ec05c6d0a22p-3;
-	p = p * f - 0x1.ec6fc6a720248p-3;
-	p = p * f + 0x1.27805c014f843p-2;
-	p = p * f - 0x1.7154b2b66b068p-2;
-	p = p * f + 0x1.ec708011658a9p-2;
-	p = p * f - 0x1.7154760a19c37p-1;
-	p = p * f + 0x1.71547656718f6p+0;
-	return e + p * f;
+	p = fma(p, f, -0x1.575927a6433c3p-3);
+	p = fma(p, f, 0x1.60f5273d78770p-3);
+	p = fma(p, f, -0x1.6efd906076542p-3);
+	p = fma(p, f, 0x1.a3ec05c6d0a22p-3);
+	p = fma(p, f, -0x1.ec6fc6a720248p-3);
+	p = fma(p, f, 0x1.27805c014f843p-2);
+	p = fma(p, f, -0x1.7154b2b66b068p-2);
+	p = fma(p, f, 0x1.ec708011658a9p-2);
+	p = fma(p, f, -0x1.7154760a19c37p-1);
+	p = fma(p, f, 0x1.71547656718f6p+0);
+	return fma(p, f, e);
 }
 
 /* The nearest multiple of q, for |x| < 2^51 q, as their number: what is added moves it to the last bits. */
@@ -90,7 +91,7 @@ static void add_entropy(uint64_t *restrict sum, const double *restrict h, size_t
 static void plogp(double *restrict h, const double *restrict d, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		h[i] -= d[i] * log2_of(d[i]);
+		h[i] = fma(-d[i], log2_of(d[i]), h[i]);
 }
 
 static void logs(uint64_t *restrict sum, double *restrict cross, const double *restrict d, size_t n)
@@ -168,14 +169,14 @@ static void look_up(double *restrict x, const uint8_t *restrict votes, const dou
 static void average(double *restrict x, const uint64_t *restrict sum, double quantum, int members, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		x[i] = real(sum[i]) * quantum / members;
+		x[i] = real(sum[i]) * (quantum / members);
 }
 
 static void gain(double *restrict x, const double *restrict h, const uint64_t *restrict sum, int members, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int64_t more = (int64_t)(quanta(h[i] < 31 ? h[i] : 31, 0x1p-46) * (uint64_t)members - sum[i]);
-		x[i] = real(more > 0 ? (uint64_t)more : 0) * 0x1p-46 / members;
+		x[i] = real(more > 0 ? (uint64_t)more : 0) * (0x1p-46 / members);
 	}
 }
 

@@ -220,27 +220,32 @@ static void put_votes(const struct results *r, size_t to, const struct sums *s, 
 {
 	const struct loops *l = s->loops;
 	double share[2][MEMBERS_MAX + 1], entropy[2][MEMBERS_MAX + 1] = { {0} }, ratio[MEMBERS_MAX + 1], x[LOOPS_RUN] = {0}, y[LOOPS_RUN] = {0};
-	uint8_t agree[LOOPS_RUN] = {0}, against[LOOPS_RUN];
+	uint8_t agree[LOOPS_RUN] = {0}, against[LOOPS_RUN], all[LOOPS_RUN];
+	const uint8_t *vote = s->vote + at;
 
-	for (int i = 0; i <= s->members; i++) {
-		share[0][i] = ratio[i] = (double)(s->members - i) / s->members;
-		share[1][i] = (double)i / s->members;
-	}
-	for (int k = 0; k < 2; k++)
-		l->plogp(entropy[k], share[k], (size_t)s->members + 1);
-	for (int64_t c = s->sigmoid ? e : 0; c < (s->sigmoid ? e + 1 : s->channels); c++) {
-		const uint8_t *vote = s->vote + (size_t)c * s->room + at;
-		l->look_up(x, vote, entropy[1], n);
-		l->pick(agree, vote, label, s->sigmoid ? 1 : (int)c, n);
-		if (!s->sigmoid)
-			continue;
+	for (int64_t c = s->sigmoid ? e : 0; c < (s->sigmoid ? e + 1 : s->channels); c++)
+		l->pick(agree, vote + (size_t)c * s->room, label, s->sigmoid ? 1 : (int)c, n);
+	if (s->sigmoid) {
+		vote += (size_t)e * s->room;
 		for (size_t v = 0; v < n; v++)
 			against[v] = (uint8_t)(s->members - vote[v]);
-		l->look_up(x, vote, entropy[0], n);
 		l->pick(agree, against, label, 0, n);
 	}
+	memset(all, s->members, n);
+	if (memcmp(agree, all, n)) {                    /* where nobody differs both maps are 0 */
+		for (int i = 0; i <= s->members; i++) {
+			share[0][i] = ratio[i] = (double)(s->members - i) / s->members;
+			share[1][i] = (double)i / s->members;
+		}
+		for (int k = 0; k < 2; k++)
+			l->plogp(entropy[k], share[k], (size_t)s->members + 1);
+		l->look_up(y, agree, ratio, n);
+		for (int64_t c = 0; c < (s->sigmoid ? 1 : s->channels); c++)
+			l->look_up(x, vote + (size_t)c * s->room, entropy[1], n);
+		if (s->sigmoid)
+			l->look_up(x, vote, entropy[0], n);
+	}
 	put(r, to, s, MAP_VOTE_ENTROPY, e, x, 1, n);
-	l->look_up(y, agree, ratio, n);
 	put(r, to, s, MAP_VARIATION_RATIO, e, y, 1, n);
 }
 
