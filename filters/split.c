@@ -26,12 +26,19 @@ static const struct opt opts[] = {
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+static void need(int n, const char *what)
+{
+	if (n < n_folds)
+		die(XDATA, "%d %s cannot be divided into %d folds (-n)", n, what, n_folds);
+}
+
 /* sklearn's KFold with shuffle (contract 6.4): consecutive pieces of the shuffled cases, the first n % folds of them one longer. */
 static void deal_shuffled(int *fold, int n)
 {
 	uint32_t *order = xmalloc((size_t)n, sizeof *order);
 	struct mt19937 r;
 
+	need(n, "cases");
 	mt_seed(&r, (uint32_t)seed);
 	mt_permutation(&r, order, (uint32_t)n);
 	for (int f = 0, at = 0; f < n_folds; f++)
@@ -54,7 +61,7 @@ static char *group_of(const regex_t *r, const char *name)
 
 /* Groups in the order of their names go to the folds in turn: neighbours in a list of patients, often of one hospital or
  * disease, are spread over all folds. */
-static int deal_groups(int *fold, char **name, int n)
+static void deal_groups(int *fold, char **name, int n)
 {
 	char **key = xmalloc((size_t)n, sizeof *key), **sorted = xmalloc((size_t)n, sizeof *sorted), text[200];
 	int n_groups = 0;
@@ -72,6 +79,7 @@ static int deal_groups(int *fold, char **name, int n)
 	for (int i = 0; i < n; i++)
 		if (!i || strcmp(sorted[i], sorted[n_groups - 1]))
 			sorted[n_groups++] = sorted[i];
+	need(n_groups, "groups");
 	for (int i = 0; i < n; i++) {
 		char **at = bsearch(&key[i], sorted, (size_t)n_groups, sizeof *sorted, by_name);
 		fold[i] = (int)(at - sorted) % n_folds;
@@ -80,7 +88,6 @@ static int deal_groups(int *fold, char **name, int n)
 		free(key[i]);
 	free(key);
 	free(sorted);
-	return n_groups;
 }
 
 static json_object *folds_json(const int *fold, char **name, int n)
@@ -131,15 +138,13 @@ int main(int argc, char **argv)
 	if (!training_set_open(&s, argv[0], output) || !training_set_cases(&s) || !training_set_make_folder(&s))
 		die_failed();
 	char *path = xasprintf("%s/splits_final.json", s.preprocessed), **name = names_of(&s);
-	int *fold = xmalloc((size_t)s.n, sizeof *fold), n_units = s.n;
+	int *fold = xmalloc((size_t)s.n, sizeof *fold);
 	if (!clean && !access(path, F_OK))
 		die(XDATA, "%s is there; models may have been trained with it (--clean replaces it)", path);
 	if (group)
-		n_units = deal_groups(fold, name, s.n);
-	else if (s.n >= n_folds)
+		deal_groups(fold, name, s.n);
+	else
 		deal_shuffled(fold, s.n);
-	if (n_units < n_folds)
-		die(XDATA, "%s: %d %s cannot be divided into %d folds (-n)", s.name, n_units, group ? "groups" : "cases", n_folds);
 	json = folds_json(fold, name, s.n);
 	if (!json_python_write(path, json))
 		die_failed();

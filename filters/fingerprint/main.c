@@ -142,10 +142,31 @@ static void write_fingerprint(struct job *j, const char *path)
 	free(channel);
 }
 
+/* Reads, checks and measures all cases; path: of the fingerprint, NULL to write none. */
+static void make(struct training_set *s, const char *path)
+{
+	struct job j = { .set = s };
+
+	if (!training_set_cases(s) || !(j.reader = training_set_reader(s)))
+		die_failed();
+	j.m = xcalloc((size_t)s->n, sizeof *j.m);
+	j.tally = xcalloc((size_t)s->dataset.n_channels, sizeof *j.tally);
+	j.samples = path ? ALL_SAMPLES / (uint32_t)s->n : 0;
+	progress_begin(s->n);
+	parallel_for(threads ? threads : parallel_cpus(), s->n, measure_case, &j);
+	progress_end();
+	report(&j);
+	if (path)
+		write_fingerprint(&j, path);
+	for (int c = 0; c < s->dataset.n_channels; c++)
+		tally_free(&j.tally[c]);
+	free(j.tally);
+	free(j.m);
+}
+
 int main(int argc, char **argv)
 {
 	struct training_set s;
-	struct job j = { .set = &s };
 	char *path = NULL;
 
 	opt_parse(&argc, &argv, opts, "DATASET", "check the training cases of a data set and measure what plans are made from");
@@ -155,27 +176,10 @@ int main(int argc, char **argv)
 		die_failed();
 	if (!verify_only)
 		path = xasprintf("%s/dataset_fingerprint.json", s.preprocessed);
-	if (path && !clean && !access(path, F_OK)) {
+	if (path && !clean && !access(path, F_OK))
 		warn("%s is there and stays as it is (--clean measures again)", path);
-		return XOK;
-	}
-	if (!training_set_cases(&s) || !(j.reader = training_set_reader(&s)))
-		die_failed();
-	j.m = xcalloc((size_t)s.n, sizeof *j.m);
-	j.tally = xcalloc((size_t)s.dataset.n_channels, sizeof *j.tally);
-	j.samples = verify_only ? 0 : ALL_SAMPLES / (uint32_t)s.n;
-	progress_begin(s.n);
-	parallel_for(threads ? threads : parallel_cpus(), s.n, measure_case, &j);
-	progress_end();
-	report(&j);
-	if (path)
-		write_fingerprint(&j, path);
-	for (int i = 0; i < s.n; i++)
-		free(j.m[i].problems);
-	for (int c = 0; c < s.dataset.n_channels; c++)
-		tally_free(&j.tally[c]);
-	free(j.tally);
-	free(j.m);
+	else
+		make(&s, path);
 	free(path);
 	training_set_free(&s);
 	io_close_stdout();

@@ -25,7 +25,7 @@ static double memory_gb;
 static const struct opt opts[] = {
 	OPT_CHOICE('p', "planner", &planner, "PLANNER",
 		"ExperimentPlanner|ResEncUNetPlanner|nnUNetPlannerResEncM|nnUNetPlannerResEncL|nnUNetPlannerResEncXL", "nnU-Net's planner"),
-	OPT_DOUBLE(0, "gpu-memory-target", &memory_gb, "GB", 0.01, 100000, "memory that training may take (the planner's own figure)"),
+	OPT_DOUBLE(0, "gpu-memory-target", &memory_gb, "GB", 0, 1e6, "memory that training may take; 0: the planner's own figure"),
 	OPT_STRING(0, "overwrite-target-spacing", &spacing, "Z,Y,X", "spacing of the 3D configurations in mm, axes as the images have them"),
 	OPT_STRING(0, "overwrite-plans-name", &plans_name, "NAME", "name of the plans, and of their file (the planner's own)"),
 	OPT_STRING('o', "output", &output, "FOLDER",
