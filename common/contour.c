@@ -134,5 +134,7 @@ void contour_slice_end(struct contour *c)
 
 double contour_mm(const struct contour_counts *n, double spacing_y, double spacing_x)
 {
-	return ((double)n->diagonal * hypot(spacing_y, spacing_x) + (double)n->half_x * spacing_x + (double)n->half_y * spacing_y) / 2;
+	double diagonal = hypot(spacing_y, spacing_x);
+
+	return ((double)n->diagonal * diagonal + (double)n->half_x * spacing_x + (double)n->half_y * spacing_y) / 2;
 }

@@ -30,7 +30,8 @@ bool scoring_find(struct scoring *s, const struct frame *f, bool as_coded)
 	if (!segmentation_find(&s->segmentation, f, as_coded))
 		return false;
 	if (s->n_maps && !scoring_any(s))
-		return fail(XDATA, "it holds maps but no probabilities%s to take a segmentation from", as_coded ? "" : " and no labels");
+		return fail(XDATA, "it holds maps but no probabilities%s to take a segmentation from",
+		            as_coded ? "" : " and no labels");
 	return true;
 }
 
@@ -73,8 +74,8 @@ static bool begin_views(struct scoring *s, size_t slab_voxels)
 	s->n_views = 0;
 	for (int m = 0; m < s->n_maps; m++) {
 		if (s->per_region[m] && s->map[m]->channels != regions)
-			return fail(XDATA, "its map %s has %lld channels for the regions, its labels make %d regions", s->map[m]->kind,
-			            (long long)s->map[m]->channels, regions);
+			return fail(XDATA, "its map %s has %lld channels for the regions, its labels make %d regions",
+			            s->map[m]->kind, (long long)s->map[m]->channels, regions);
 		s->first_view[m] = s->n_views;
 		s->n_views += s->per_region[m] ? 1 + regions : 1;
 	}
@@ -213,6 +214,15 @@ void scoring_empty(struct scoring *s, struct frame *f, int64_t z, int part, bool
 	flag = part ? xasprintf("empty_%s:%s", empty_rule, s->part[part].name) : xasprintf("empty_%s", empty_rule);
 	scoring_flag(s, f, z, flag, applied);
 	free(flag);
+}
+
+bool scoring_done(struct scoring *s, struct frame *f, bool per_slice)
+{
+	const msgpack_object *scores = mpk_get_map(&f->closing, "scores");
+
+	if (scores && scores->via.map.size > MPK_OBJECTS / 4)           /* names and numbers take half of what a map may have */
+		return fail(XDATA, "%u scores are more than a stream holds; fewer can be asked for", scores->via.map.size);
+	return !per_slice || slices_to_frame(f, &s->slices);
 }
 
 void scoring_end(struct scoring *s)

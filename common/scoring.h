@@ -70,6 +70,8 @@ void scoring_flag(struct scoring *s, struct frame *f, int64_t z, const char *fla
 /* The rule for what is empty was applied to a score of a part: the flag empty_worst, empty_image or empty_skip for the
  * foreground, empty_image:NAME for another (with the other rules its number, inf or nan, says so). */
 void scoring_empty(struct scoring *s, struct frame *f, int64_t z, int part, bool applied);
+/* All scores are put: those of slices go into the closing map.  fail()s XDATA when that gets too long. */
+bool scoring_done(struct scoring *s, struct frame *f, bool per_slice);
 void scoring_end(struct scoring *s);                     /* after a case, also one that failed */
 void scoring_free(struct scoring *s);
 #endif

@@ -72,7 +72,8 @@ bool slices_to_frame(struct frame *f, const struct slices *s)
 	unsigned char *set;
 
 	if (bytes > MPK_BYTES / 2 || s->n_scores > MPK_OBJECTS / 8)
-		return fail(XDATA, "%d scores of each of %zu slices are more than a stream holds; fewer can be asked for", s->n_scores, planes);
+		return fail(XDATA, "%d scores of each of %zu slices are more than a stream holds; fewer can be asked for",
+		            s->n_scores, planes);
 	slices = submap(f, &f->closing, "slices");
 	scores = submap(f, slices, "scores");
 	for (int i = 0; i < s->n_scores; i++)

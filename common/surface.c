@@ -22,7 +22,7 @@ int64_t surface_boundary(unsigned char *out, const unsigned char *mask, const in
 	return n;
 }
 
-/* What a pass along one line of up to n voxels works in. */
+/* What a pass along a line works in. */
 struct line { double *f, *at; int64_t *v; };
 
 /* f: [n] squares so far, w mm apart; they become min over q of f[q] + (w (p - q))^2.  at[k] is where parabola v[k] begins to be
@@ -55,25 +55,49 @@ static void lower_envelope(struct line *l, int64_t n, double w, double *out, int
 	}
 }
 
+/* Along x, where what has been found so far is 0 or infinity: to the last and to the next nonzero voxel. */
+static void row_distance2(double *out, const unsigned char *mask, int64_t n, double w)
+{
+	int64_t last = -1;
+
+	for (int64_t x = 0; x < n; x++) {
+		last = mask[x] ? x : last;
+		out[x] = last < 0 ? INFINITY : w * (double)(x - last) * (w * (double)(x - last));
+	}
+	last = -1;
+	for (int64_t x = n - 1; x >= 0; x--) {
+		double d = last < 0 ? INFINITY : w * (double)(last - x);
+		last = mask[x] ? x : last;
+		out[x] = !mask[x] && d * d < out[x] ? d * d : out[x];
+	}
+}
+
+/* A line of n voxels that are stride apart.  One that is 0 throughout stays so. */
+static void along(struct line *l, double *out, int64_t n, int64_t stride, double w)
+{
+	bool zero = true;
+
+	for (int64_t p = 0; p < n; p++) {
+		l->f[p] = out[p * stride];
+		zero &= l->f[p] == 0;
+	}
+	if (!zero)
+		lower_envelope(l, n, w, out, stride);
+}
+
 void surface_distance2(double *out, const unsigned char *mask, const int64_t shape[3], const double spacing_mm[3])
 {
-	const int64_t step[3] = { shape[1] * shape[2], shape[2], 1 }, voxels = shape[0] * step[0];
-	int64_t longest = shape[0] > shape[1] ? shape[0] : shape[1];
-	struct line l;
+	const int64_t plane = shape[1] * shape[2], longest = shape[0] > shape[1] ? shape[0] : shape[1];
+	struct line l = { xmalloc((size_t)longest, sizeof *l.f), xmalloc((size_t)longest, sizeof *l.at),
+	                  xmalloc((size_t)longest, sizeof *l.v) };
 
-	longest = shape[2] > longest ? shape[2] : longest;
-	l = (struct line){ xmalloc((size_t)longest, sizeof *l.f), xmalloc((size_t)longest, sizeof *l.at),
-	                   xmalloc((size_t)longest, sizeof *l.v) };
-	for (int64_t i = 0; i < voxels; i++)
-		out[i] = mask[i] ? 0 : INFINITY;
-	for (int d = 2; d >= 0; d--)
-		for (int64_t i = 0; i < voxels; i++) {
-			if (i / step[d] % shape[d])
-				continue;                /* not where a line along d begins */
-			for (int64_t p = 0; p < shape[d]; p++)
-				l.f[p] = out[i + p * step[d]];
-			lower_envelope(&l, shape[d], spacing_mm[d], out + i, step[d]);
-		}
+	for (int64_t i = 0; i < shape[0] * plane; i += shape[2])
+		row_distance2(out + i, mask + i, shape[2], spacing_mm[2]);
+	for (int64_t z = 0; z < shape[0] && shape[1] > 1; z++)
+		for (int64_t x = 0; x < shape[2]; x++)
+			along(&l, out + z * plane + x, shape[1], shape[2], spacing_mm[1]);
+	for (int64_t i = 0; i < plane && shape[0] > 1; i++)
+		along(&l, out + i, shape[0], plane, spacing_mm[0]);
 	free(l.f);
 	free(l.at);
 	free(l.v);

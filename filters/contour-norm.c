@@ -141,7 +141,7 @@ static bool slabs(struct sink *out, struct source *in, struct frame *f, struct t
 		put_coded(t, f);
 	else
 		put_scores(t, f, -1, t->sum, frame_grid_voxels(f));
-	return !per_slice || slices_to_frame(f, &t->scoring.slices);
+	return scoring_done(&t->scoring, f, per_slice);
 }
 
 static void one_case(struct sink *out, struct source *in, struct frame *f, struct tally *t)
@@ -174,7 +174,8 @@ int main(int argc, char **argv)
 	struct frame f = {0};
 	struct tally t = {0};
 
-	opt_parse(&argc, &argv, opts, "", "sum of each uncertainty map, divided by the number of contour voxels of the segmentation");
+	opt_parse(&argc, &argv, opts, "",
+	          "sum of each uncertainty map, divided by the number of contour voxels of the segmentation");
 	if (as_coded && (per_slice || *empty_rule != 'w'))
 		opt_usage("UnnUNet's code (--as-coded) sees one slice and has no rule for what is empty");
 	struct source *in = source_open(NULL);

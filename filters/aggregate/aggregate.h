@@ -1,13 +1,15 @@
-/* aggregate: what the files of this program share: which numbers are wanted, and sums of a case or of one of its slices. */
+/* aggregate: what the files of this program share: which scores are wanted, sums of a case or a slice, and its voxels. */
 #ifndef AGGREGATE_H
 #define AGGREGATE_H
 #include "common/scoring.h"
 
 /* In the order of the columns. */
 enum aggregation {
-	A_MEAN, A_SUM, A_FOREGROUND, A_BACKGROUND, A_CONTOUR, A_CONTOUR_MM, A_VOLUME_WEIGHTED, A_THRESHOLD_MEAN, A_THRESHOLD_SUM,
-	A_THRESHOLD_SHARE, A_QUANTILE_MEAN, A_QUANTILE_SUM, A_PATCH, A_RING, A_NON_BOUNDARY, A_FOREGROUND_CORE, A_BACKGROUND_CORE,
-	A_DISTANCE_WEIGHTED, AGGREGATIONS
+	A_MEAN, A_SUM, A_FOREGROUND, A_BACKGROUND, A_CONTOUR, A_CONTOUR_MM, A_VOLUME_WEIGHTED,
+	A_THRESHOLD_MEAN, A_THRESHOLD_SUM, A_THRESHOLD_SHARE,
+	A_QUANTILE_MEAN, A_QUANTILE_SUM, A_PATCH,                                                       /* of the whole map */
+	A_RING, A_NON_BOUNDARY, A_FOREGROUND_CORE, A_BACKGROUND_CORE, A_DISTANCE_WEIGHTED,              /* of distances */
+	AGGREGATIONS
 };
 extern const char *const aggregation_names[AGGREGATIONS];
 
@@ -43,6 +45,9 @@ void tally_slice_end(struct tally *t, const struct scoring *s);       /* takes t
 void tally_add(struct tally *t, const struct tally *slice);
 void tally_free(struct tally *t);
 
+/* Where voxels of a slot are: from the lowest to the highest z, y, x; low[0] is above high[0] if there are none. */
+struct extent { int64_t low[3], high[3]; };
+
 /* A case, or one of its slices, of which everything is at hand. */
 struct grid {
 	int64_t shape[3];
@@ -50,8 +55,11 @@ struct grid {
 	const uint16_t *seg;             /* [z][y][x] slots */
 	const float *value;              /* [n_views] of [z][y][x], each stride from the one before */
 	size_t stride;
+	int n_slots;
+	struct extent *extent;           /* [n_slots]; only while scores are made */
 };
 
 /* Puts every wanted score of the case, or of its slice z if z is not negative; g: only used if wants_volume(). */
-void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct settings *w, const struct tally *t, const struct grid *g);
+void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct settings *w, const struct tally *t,
+                const struct grid *g);
 #endif

@@ -24,30 +24,43 @@ static struct metric metric_of(const struct grid *g, const struct settings *w)
 	return m;
 }
 
-/* The box around the part, and around it as much as is nearer than reach. */
-static struct box box_of(const struct grid *g, const unsigned char *has, const struct metric *m, double reach, bool in_slice)
+void find_extents(struct grid *g, int n_slots)
 {
-	int64_t low[3] = { g->shape[0], g->shape[1], g->shape[2] }, high[3] = { -1, -1, -1 };
 	const uint16_t *seg = g->seg;
-	struct box b;
 
+	g->n_slots = n_slots;
+	g->extent = xmalloc((size_t)n_slots, sizeof *g->extent);
+	for (int k = 0; k < n_slots; k++)
+		g->extent[k] = (struct extent){ { g->shape[0], g->shape[1], g->shape[2] }, { -1, -1, -1 } };
 	for (int64_t z = 0; z < g->shape[0]; z++)
 		for (int64_t y = 0; y < g->shape[1]; y++, seg += g->shape[2])
-			for (int64_t x = 0; x < g->shape[2]; x++)
-				if (has[seg[x]]) {
-					const int64_t at[3] = { z, y, x };
-					for (int d = 0; d < 3; d++) {
-						low[d] = at[d] < low[d] ? at[d] : low[d];
-						high[d] = at[d] > high[d] ? at[d] : high[d];
-					}
-				}
+			for (int64_t x = 0; x < g->shape[2]; x++) {
+				struct extent *e = &g->extent[seg[x]];
+				e->low[0] = z < e->low[0] ? z : e->low[0];
+				e->low[1] = y < e->low[1] ? y : e->low[1];
+				e->low[2] = x < e->low[2] ? x : e->low[2];
+				e->high[0] = z;
+				e->high[1] = y > e->high[1] ? y : e->high[1];
+				e->high[2] = x > e->high[2] ? x : e->high[2];
+			}
+}
+
+/* The box around a part, and around it as much as is nearer than reach. */
+static struct box box_of(const struct grid *g, const unsigned char *has, const struct metric *m, double reach, bool in_slice)
+{
+	struct box b;
+
 	for (int d = 0; d < 3; d++) {
 		double steps = in_slice && !d ? 0 : ceil(reach / m->spacing[d]) + 1;
-		int64_t margin = steps < (double)g->shape[d] ? (int64_t)steps : g->shape[d];
-		low[d] = low[d] > margin ? low[d] - margin : 0;
-		high[d] = high[d] + margin < g->shape[d] ? high[d] + margin : g->shape[d] - 1;
-		b.from[d] = low[d];
-		b.shape[d] = high[d] - low[d] + 1;
+		int64_t margin = steps < (double)g->shape[d] ? (int64_t)steps : g->shape[d], low = g->shape[d], high = -1;
+		for (int k = 0; k < g->n_slots; k++) {
+			low = has[k] && g->extent[k].low[d] < low ? g->extent[k].low[d] : low;
+			high = has[k] && g->extent[k].high[d] > high ? g->extent[k].high[d] : high;
+		}
+		low = low > margin ? low - margin : 0;
+		high = high + margin < g->shape[d] ? high + margin : g->shape[d] - 1;
+		b.from[d] = low;
+		b.shape[d] = high - low + 1;
 	}
 	return b;
 }
@@ -67,7 +80,8 @@ static void distances(float *near, double *distance2, unsigned char *mask, const
 	}
 }
 
-static float *near_in_box(const struct grid *g, const struct box *b, const unsigned char *has, const struct metric *m, bool in_slice)
+static float *near_in_box(const struct grid *g, const struct box *b, const unsigned char *has, const struct metric *m,
+                          bool in_slice)
 {
 	size_t plane = (size_t)b->shape[1] * (size_t)b->shape[2], n = (size_t)b->shape[0] * plane, at = 0;
 	int64_t planes = in_slice ? 1 : b->shape[0], shape[3] = { planes, b->shape[1], b->shape[2] };
@@ -77,9 +91,9 @@ static float *near_in_box(const struct grid *g, const struct box *b, const unsig
 
 	for (int64_t z = 0; z < b->shape[0]; z++)
 		for (int64_t y = 0; y < b->shape[1]; y++) {
-			const uint16_t *seg = g->seg + ((b->from[0] + z) * g->shape[1] + b->from[1] + y) * g->shape[2] + b->from[2];
+			int64_t row = (b->from[0] + z) * g->shape[1] + b->from[1] + y;
 			for (int64_t x = 0; x < b->shape[2]; x++)
-				mask[at++] = has[seg[x]];
+				mask[at++] = has[g->seg[row * g->shape[2] + b->from[2] + x]];
 		}
 	for (int64_t z = 0; z < b->shape[0]; z += planes)
 		distances(near + (size_t)z * plane, distance2, mask + (size_t)z * plane, shape, m);
@@ -107,8 +121,8 @@ static void take_row(struct bands *b, const struct grid *g, size_t at, int64_t w
 	}
 }
 
-void bands_of(struct bands *b, const struct grid *g, const unsigned char *has, const struct settings *w, const int *view, int n_maps,
-              bool whole)
+void bands_of(struct bands *b, const struct grid *g, const unsigned char *has, const struct settings *w, const int *view,
+              int n_maps, bool whole)
 {
 	struct metric m = metric_of(g, w);
 	struct box box = box_of(g, has, &m, whole ? fmax(m.width, m.clip) : m.width, w->in_slice);

@@ -96,8 +96,8 @@ static bool hold(struct job *j, const struct frame *f)
 		return true;
 	each = sizeof *j->seg + views * sizeof *j->value + (wants_bands(&settings) ? bands_bytes(1) : 0);
 	if (__builtin_mul_overflow(voxels, each, &need) || need > memory_limit)
-		return fail(XDATA, "%s needs the whole case, %zu MiB, over the limit of %zu MiB (--memory raises it, -a leaves out what "
-		            "needs it)", wants_bands(&settings) ? "the distance to the boundary" : "a patch or quantile",
+		return fail(XDATA, "%s needs the whole case, %zu MiB, over the limit of %zu MiB (--memory raises it, -a leaves out "
+		            "what needs it)", wants_bands(&settings) ? "the distance to the boundary" : "a patch or quantile",
 		            voxels / 1024 * each >> 10, memory_limit >> 20);
 	j->seg = xrealloc(j->seg, voxels, sizeof *j->seg);
 	j->value = xrealloc(j->value, voxels, views * sizeof *j->value);
@@ -118,7 +118,7 @@ static struct grid grid_of(const struct job *j, const struct frame *f, int64_t z
 {
 	size_t at = (size_t)z * (size_t)f->shape[1] * (size_t)f->shape[2];
 	struct grid g = { { planes, f->shape[1], f->shape[2] }, { f->spacing_mm[0], f->spacing_mm[1], f->spacing_mm[2] },
-	                  j->seg, j->value, frame_grid_voxels(f) };
+	                  j->seg, j->value, frame_grid_voxels(f), 0, NULL };
 
 	if (wants_volume(&settings)) {
 		g.seg += at;
@@ -179,7 +179,7 @@ static bool slabs(struct sink *out, struct source *in, struct frame *f, struct j
 	}
 	struct grid g = grid_of(j, f, 0, f->shape[0]);
 	put_scores(&j->scoring, f, -1, &settings, &j->all, &g);
-	return !per_slice || slices_to_frame(f, &j->scoring.slices);
+	return scoring_done(&j->scoring, f, per_slice);
 }
 
 static void one_case(struct sink *out, struct source *in, struct frame *f, struct job *j)
@@ -202,7 +202,8 @@ int main(int argc, char **argv)
 	struct frame f = {0};
 	struct job j = {0};
 
-	opt_parse(&argc, &argv, opts, "", "scores of each uncertainty map: over the image, the segmentation, its boundary, patches and tails");
+	opt_parse(&argc, &argv, opts, "",
+	          "scores of each uncertainty map: over the image, the segmentation, its boundary, patches and tails");
 	read_settings();
 	struct source *in = source_open(NULL);
 	struct sink *out = sink_open(in);

@@ -4,9 +4,10 @@
 #include "filters/aggregate/volume.h"
 
 const char *const aggregation_names[AGGREGATIONS] = {
-	"mean", "sum", "foreground", "background", "contour", "contour_mm", "volume_weighted", "threshold_mean", "threshold_sum",
-	"threshold_share", "quantile_mean", "quantile_sum", "patch", "ring", "non_boundary", "foreground_core", "background_core",
-	"distance_weighted"
+	"mean", "sum", "foreground", "background", "contour", "contour_mm", "volume_weighted",
+	"threshold_mean", "threshold_sum", "threshold_share",
+	"quantile_mean", "quantile_sum", "patch",
+	"ring", "non_boundary", "foreground_core", "background_core", "distance_weighted",
 };
 
 bool wants_bands(const struct settings *w)
@@ -154,14 +155,18 @@ static void put_part(struct job *j, int map, const struct bands *b, double spaci
 	put_chosen(j, A_DISTANCE_WEIGHTED, b->weighted[map], b->weight);
 }
 
-void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct settings *w, const struct tally *t, const struct grid *g)
+void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct settings *w, const struct tally *t,
+                const struct grid *g)
 {
 	bool *ruled = xcalloc((size_t)t->n_parts, sizeof *ruled);
-	struct job j = { .s = s, .f = f, .z = z, .w = w, .t = t, .g = g, .ruled = ruled };
+	struct grid grid = *g;
+	struct job j = { .s = s, .f = f, .z = z, .w = w, .t = t, .g = &grid, .ruled = ruled };
 	int view[SCORING_MAPS];
 
 	for (int k = 0; k < t->n_slots; k++)
 		j.voxels += t->n[k];
+	if (wants_bands(w))
+		find_extents(&grid, t->n_slots);
 	for (int i = 0; i < s->n_parts; i++) {
 		struct bands b = {0};
 		j.part = i;
@@ -169,7 +174,7 @@ void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct sett
 		for (int m = 0; m < s->n_maps; m++)
 			view[m] = scoring_view(s, m, i);
 		if (wants_bands(w) && j.size)
-			bands_of(&b, g, s->part[i].has, w, view, s->n_maps, i == 0);
+			bands_of(&b, &grid, s->part[i].has, w, view, s->n_maps, i == 0);
 		for (int m = 0; m < s->n_maps; m++)
 			put_part(&j, m, wants_bands(w) ? &b : NULL, f->spacing_mm[1], f->spacing_mm[2]);
 	}
@@ -177,5 +182,6 @@ void put_scores(struct scoring *s, struct frame *f, int64_t z, const struct sett
 	scoring_flag(s, f, z, "full", t->contour[0].mask == j.voxels);
 	for (int i = 0; i < s->n_parts; i++)
 		scoring_empty(s, f, z, i, ruled[i]);
+	free(grid.extent);
 	free(ruled);
 }

@@ -11,10 +11,12 @@ struct bands {
 	double weight, weighted[SCORING_MAPS];   /* sums of w and of w u, w: distance to the boundary, clipped */
 };
 
-/* Sums by band of the maps, of which part i sees these views [n_maps]; has: [slots] 1 for those of the part, which has a voxel.
- * whole: over the whole grid, with weights; else FAR_OUT and the weights are left out. */
-void bands_of(struct bands *b, const struct grid *g, const unsigned char *has, const struct settings *w, const int *view, int n_maps,
-              bool whole);
+/* Fills in g->extent, malloc'ed. */
+void find_extents(struct grid *g, int n_slots);
+/* Sums by band, for a part that has the slots that are 1 in has [n_slots] and at least one voxel, and the maps of which it
+ * sees these views [n_maps].  whole: over the whole grid, with weights; else FAR_OUT and the weights are left out. */
+void bands_of(struct bands *b, const struct grid *g, const unsigned char *has, const struct settings *w, const int *view,
+              int n_maps, bool whole);
 size_t bands_bytes(size_t voxels);                              /* what that needs, besides the grid */
 
 /* The largest mean of u [shape] over all places of a window that lies within. */

@@ -71,7 +71,8 @@ bool dice_slab(struct dice *d, const struct frame *f)
 		for (int k = 0; k < l->n; k++)
 			d->has[l->value[k]] = 1;
 		for (int64_t z = 0; z < f->dz; z++)
-			add_overlap(&d->overlap[(f->z + z) * d->n + s], d, d->segmentation.value + (size_t)z * n, ref + (size_t)z * n, n);
+			add_overlap(&d->overlap[(f->z + z) * d->n + s], d, d->segmentation.value + (size_t)z * n,
+			            ref + (size_t)z * n, n);
 	}
 	return true;
 }

@@ -15,7 +15,7 @@ static const struct opt opts[] = {
 	OPT_STRING('r', "references", &references, "LABELS", "folder of reference labels, or the label map of the only case; adds dice"),
 	OPT_STRING('o', "output", &output, "FILE", "write the table into FILE, whole or not at all (standard output)"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on to standard output; needs -o"),
-	OPT_FLAG(0, "per-slice", &per_slice, "a row for each slice instead of each case, where contour-norm or aggregate made them"),
+	OPT_FLAG(0, "per-slice", &per_slice, "a row for each slice instead of each case; contour-norm or aggregate makes them"),
 	OPT_FLAG(0, "as-coded", &as_coded, "compute Dice as UnnUNet's code does, see qualm-unnunet(7)"),
 	OPT_PROGRESS,
 	OPT_KEEP_GOING,
@@ -44,7 +44,8 @@ static bool end_case(struct dice *d, struct frame *f)
 		return true;
 	if (references && !dice_slices(d, f))
 		return false;
-	return slices_of(f, "scores") || fail(XDATA, "it has no scores of slices; --per-slice of contour-norm or aggregate makes them");
+	return slices_of(f, "scores") ||
+	       fail(XDATA, "it has no scores of slices; --per-slice of contour-norm or aggregate makes them");
 }
 
 /* One case through to out (NULL without -p); its scores are then in f. */
