@@ -240,6 +240,25 @@ void mpk_put(msgpack_zone *zone, msgpack_object *map, const char *key, msgpack_o
 	map->via.map.size = n + 1;
 }
 
+void mpk_put_all(msgpack_zone *zone, msgpack_object *map, const char *const *key, const msgpack_object *value, uint32_t n)
+{
+	const msgpack_object old = *map;
+	uint32_t size = old.via.map.size;
+	msgpack_object_kv *e = zone_alloc(zone, sizeof *e * ((size_t)size + n));
+
+	for (uint32_t i = 0; i < n; i++) {
+		msgpack_object_kv *there = entry(&old, key[i]);
+		if (there)
+			there->val = value[i];
+		else
+			e[size++] = (msgpack_object_kv){ mpk_str(zone, key[i]), value[i] };
+	}
+	if (old.via.map.size)
+		memcpy(e, old.via.map.ptr, old.via.map.size * sizeof *e);
+	map->via.map.ptr = e;
+	map->via.map.size = size;
+}
+
 void mpk_remove(msgpack_object *map, const char *key)
 {
 	msgpack_object_kv *e = entry(map, key);

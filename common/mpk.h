@@ -40,6 +40,8 @@ msgpack_object mpk_reals(msgpack_zone *zone, const double *v, int n);
 msgpack_object mpk_copy(msgpack_zone *zone, msgpack_object o);  /* deep copy into another zone */
 
 void mpk_put(msgpack_zone *zone, msgpack_object *map, const char *key, msgpack_object value);   /* replaces or appends */
+/* The same of n different keys at once, which takes the room of one map instead of n. */
+void mpk_put_all(msgpack_zone *zone, msgpack_object *map, const char *const *key, const msgpack_object *value, uint32_t n);
 void mpk_append(msgpack_zone *zone, msgpack_object *array, msgpack_object value);
 void mpk_remove(msgpack_object *map, const char *key);
 

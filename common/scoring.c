@@ -105,6 +105,7 @@ bool scoring_begin(struct scoring *s, const struct frame *f, bool as_coded, bool
 		return false;
 	begin_parts(s, f->shape[2], as_coded, lengths);
 	s->seg = s->segmentation.value;
+	slices_begin(&s->of_case, 1);
 	slices_begin(&s->slices, f->shape[0]);
 	return true;
 }
@@ -185,15 +186,12 @@ void scoring_slice_end(struct scoring *s)
 		contour_slice_end(&s->part[i].contour);
 }
 
-void scoring_put(struct scoring *s, struct frame *f, int64_t z, const char *kind, int part, double value)
+void scoring_put(struct scoring *s, int64_t z, const char *kind, int part, double value)
 {
 	const char *of = s->part[part].name;
 	char *name = of ? xasprintf("%s:%s", kind, of) : xstrdup(kind);
 
-	if (z < 0)
-		frame_put_score(f, name, value);
-	else
-		slices_put(&s->slices, z, name, value);
+	slices_put(z < 0 ? &s->of_case : &s->slices, z < 0 ? 0 : z, name, value);
 	free(name);
 }
 
@@ -218,16 +216,13 @@ void scoring_empty(struct scoring *s, struct frame *f, int64_t z, int part, bool
 
 bool scoring_done(struct scoring *s, struct frame *f, bool per_slice)
 {
-	const msgpack_object *scores = mpk_get_map(&f->closing, "scores");
-
-	if (scores && scores->via.map.size > MPK_OBJECTS / 4)           /* names and numbers take half of what a map may have */
-		return fail(XDATA, "%u scores are more than a stream holds; fewer can be asked for", scores->via.map.size);
-	return !per_slice || slices_to_frame(f, &s->slices);
+	return slices_case_to_frame(f, &s->of_case) && (!per_slice || slices_to_frame(f, &s->slices));
 }
 
 void scoring_end(struct scoring *s)
 {
 	segmentation_end(&s->segmentation);
+	slices_free(&s->of_case);
 	slices_free(&s->slices);
 }
 

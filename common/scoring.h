@@ -8,7 +8,8 @@
  *		scoring_slab(&s, f);                    // s.seg, s.map[m].value
  *		for each row: scoring_row(&s, seg of the row); after the last of a plane: scoring_slice_end(&s);
  *	}
- *	scoring_put(&s, f, -1, kind, part, value);
+ *	scoring_put(&s, -1, kind, part, value);
+ *	if (!scoring_done(&s, f, per_slice)) ... case_failed
  *
  * A part is the foreground, part 0, or a class or region.  Of a map with a channel for each region (its layer says
  * per_region), part 0 has the largest of the channels, part i channel i - 1; of any other every part has the only channel. */
@@ -44,7 +45,7 @@ struct scoring {                 /* zeroed before its first use */
 	float **largest;         /* private from here on */
 	unsigned char *row, *seen;
 	int parts_made, views_made;
-	struct slices slices;
+	struct slices of_case, slices;   /* what was put: as of one plane; by plane */
 };
 
 /* --empty: the score of a part without voxels or contour. */
@@ -64,13 +65,13 @@ void scoring_row(struct scoring *s, const uint16_t *seg, int64_t width);      /*
 void scoring_slice_end(struct scoring *s);
 
 /* A score KIND or KIND:PART of the case, or of its slice z if z is not negative. */
-void scoring_put(struct scoring *s, struct frame *f, int64_t z, const char *kind, int part, double value);
+void scoring_put(struct scoring *s, int64_t z, const char *kind, int part, double value);
 /* A flag of the case, or of its slice z; of slices also that it is not set. */
 void scoring_flag(struct scoring *s, struct frame *f, int64_t z, const char *flag, bool set);
 /* The rule for what is empty was applied to a score of a part: the flag empty_worst, empty_image or empty_skip for the
  * foreground, empty_image:NAME for another (with the other rules its number, inf or nan, says so). */
 void scoring_empty(struct scoring *s, struct frame *f, int64_t z, int part, bool applied);
-/* All scores are put: those of slices go into the closing map.  fail()s XDATA when that gets too long. */
+/* All scores are put: they go into the closing map.  fail()s XDATA when that gets too long. */
 bool scoring_done(struct scoring *s, struct frame *f, bool per_slice);
 void scoring_end(struct scoring *s);                     /* after a case, also one that failed */
 void scoring_free(struct scoring *s);

@@ -65,27 +65,56 @@ static msgpack_object *submap(struct frame *f, msgpack_object *map, const char *
 	return mpk_get_map(map, key);
 }
 
+static void put_columns(struct frame *f, msgpack_object *map, const struct slices_column *column, int n, int64_t planes,
+                        bool flags)
+{
+	const char **key = xmalloc((size_t)n, sizeof *key);
+	msgpack_object *value = xmalloc((size_t)n, sizeof *value);
+	unsigned char *set = xmalloc((size_t)planes, 1);
+
+	for (int i = 0; i < n; i++) {
+		key[i] = column[i].name;
+		for (int64_t z = 0; flags && z < planes; z++)
+			set[z] = column[i].value[z] > 0;
+		value[i] = flags ? mpk_bin(f->zone, set, (size_t)planes)
+		                 : mpk_bin(f->zone, column[i].value, (size_t)planes * sizeof(double));
+	}
+	mpk_put_all(f->zone, map, key, value, (uint32_t)n);
+	free(key);
+	free(value);
+	free(set);
+}
+
 bool slices_to_frame(struct frame *f, const struct slices *s)
 {
-	size_t planes = (size_t)s->planes, bytes = (size_t)s->n_scores * planes * sizeof(double) + (size_t)s->n_flags * planes;
-	msgpack_object *slices, *scores, *flags;
-	unsigned char *set;
+	size_t planes = (size_t)s->planes, bytes = ((size_t)s->n_scores * sizeof(double) + (size_t)s->n_flags) * planes;
+	msgpack_object *slices;
 
 	if (bytes > MPK_BYTES / 2 || s->n_scores > MPK_OBJECTS / 8)
 		return fail(XDATA, "%d scores of each of %zu slices are more than a stream holds; fewer can be asked for",
 		            s->n_scores, planes);
 	slices = submap(f, &f->closing, "slices");
-	scores = submap(f, slices, "scores");
-	for (int i = 0; i < s->n_scores; i++)
-		mpk_put(f->zone, scores, s->score[i].name, mpk_bin(f->zone, s->score[i].value, planes * sizeof(double)));
-	flags = submap(f, slices, "flags");
-	set = xmalloc(planes, 1);
-	for (int i = 0; i < s->n_flags; i++) {
-		for (size_t z = 0; z < planes; z++)
-			set[z] = s->flag[i].value[z] > 0;
-		mpk_put(f->zone, flags, s->flag[i].name, mpk_bin(f->zone, set, planes));
+	put_columns(f, submap(f, slices, "scores"), s->score, s->n_scores, s->planes, false);
+	put_columns(f, submap(f, slices, "flags"), s->flag, s->n_flags, s->planes, true);
+	return true;
+}
+
+bool slices_case_to_frame(struct frame *f, const struct slices *s)
+{
+	msgpack_object *scores = submap(f, &f->closing, "scores"), *value;
+	const char **key;
+
+	if (s->n_scores > MPK_OBJECTS / 4)              /* names and numbers take half of what a map may have */
+		return fail(XDATA, "%d scores are more than a stream holds; fewer can be asked for", s->n_scores);
+	key = xmalloc((size_t)s->n_scores, sizeof *key);
+	value = xmalloc((size_t)s->n_scores, sizeof *value);
+	for (int i = 0; i < s->n_scores; i++) {
+		key[i] = s->score[i].name;
+		value[i] = mpk_real(s->score[i].value[0]);
 	}
-	free(set);
+	mpk_put_all(f->zone, scores, key, value, (uint32_t)s->n_scores);
+	free(key);
+	free(value);
 	return true;
 }
 

@@ -20,6 +20,8 @@ void slices_put(struct slices *s, int64_t z, const char *name, double value);
 void slices_flag(struct slices *s, int64_t z, const char *name, bool set);
 /* Adds what was put to the closing map, beside what another program left there.  fail()s XDATA when it would get too long. */
 bool slices_to_frame(struct frame *f, const struct slices *s);
+/* The same of scores that were put as those of the only plane: they are the case's own. */
+bool slices_case_to_frame(struct frame *f, const struct slices *s);
 void slices_free(struct slices *s);
 
 /* What is there of a frame: the map `scores` or `flags` (which); NULL without any. */

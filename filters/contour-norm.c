@@ -49,11 +49,11 @@ static void put_scores(struct tally *t, struct frame *f, int64_t z, const double
 	for (int i = 0; i < s->n_parts; i++) {
 		const struct contour *c = &s->part[i].contour;
 		const struct contour_counts *n = z < 0 ? &c->all : &c->slice;
-		scoring_put(s, f, z, "mask_pixels", i, (double)n->mask);
-		scoring_put(s, f, z, "contour_pixels", i, (double)n->ring);
+		scoring_put(s, z, "mask_pixels", i, (double)n->mask);
+		scoring_put(s, z, "contour_pixels", i, (double)n->ring);
 		for (int m = 0; m < s->n_maps; m++) {
 			double u = sum[scoring_view(s, m, i)];
-			scoring_put(s, f, z, s->map[m]->kind, i, n->ring ? u / (double)n->ring : empty_score(u / (double)voxels));
+			scoring_put(s, z, s->map[m]->kind, i, n->ring ? u / (double)n->ring : empty_score(u / (double)voxels));
 		}
 	}
 	scoring_flag(s, f, z, "empty", all->mask == 0);
@@ -111,10 +111,10 @@ static void put_coded(struct tally *t, struct frame *f)
 	const struct contour_counts *n = &s->part[0].contour.all;
 	size_t plane = (size_t)f->shape[1] * (size_t)f->shape[2];
 
-	scoring_put(s, f, -1, "mask_pixels", 0, (double)n->mask);
-	scoring_put(s, f, -1, "contour_pixels", 0, (double)n->ring);
+	scoring_put(s, -1, "mask_pixels", 0, (double)n->mask);
+	scoring_put(s, -1, "contour_pixels", 0, (double)n->ring);
 	for (int m = 0; m < s->n_maps; m++)
-		scoring_put(s, f, -1, s->map[m]->kind, 0, coded_score(t->plane[m], plane, n->ring));
+		scoring_put(s, -1, s->map[m]->kind, 0, coded_score(t->plane[m], plane, n->ring));
 	scoring_flag(s, f, -1, "empty", n->mask == 0);
 	scoring_flag(s, f, -1, "full", (size_t)n->mask == plane);
 	scoring_flag(s, f, -1, "no_contour", n->ring == 0);

@@ -44,7 +44,7 @@ static void put(const struct job *j, enum aggregation a, double value)
 	if (!j->w->wanted[a])
 		return;
 	name = xasprintf("%s.%s", j->s->map[j->map]->kind, aggregation_names[a]);
-	scoring_put(j->s, j->f, j->z, name, j->part, value);
+	scoring_put(j->s, j->z, name, j->part, value);
 	free(name);
 }
 

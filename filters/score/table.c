@@ -36,20 +36,23 @@ static char *clean(const char *s)
 	return t;
 }
 
+/* Columns of a row come in the order of the rows before, so the search begins behind the last one. */
 static int find(struct table *t, const char *name)
 {
 	char *cleaned = clean(name);
-	int i = 0;
 
-	while (i < t->n_columns && strcmp(t->column[i].name, cleaned))
-		i++;
-	if (i < t->n_columns) {
-		free(cleaned);
-		return i;
+	for (int i = 0; i < t->n_columns; i++) {
+		int c = (t->next + i) % t->n_columns;
+		if (!strcmp(t->column[c].name, cleaned)) {
+			free(cleaned);
+			t->next = c + 1;
+			return c;
+		}
 	}
 	t->column = xrealloc(t->column, (size_t)t->n_columns + 1, sizeof *t->column);
-	t->column[t->n_columns++] = (struct column){ cleaned, rank_of(cleaned) };
-	return i;
+	t->column[t->n_columns] = (struct column){ cleaned, rank_of(cleaned) };
+	t->next = ++t->n_columns;
+	return t->n_columns - 1;
 }
 
 void table_column(struct table *t, const char *name)

@@ -5,7 +5,7 @@
 
 struct column { char *name; int rank; };
 struct row { char *name, *flags, *reason; int n; double *value; };   /* value: [n] by column; later columns have none */
-struct table { int n_columns, n_rows; struct column *column; struct row *row; };
+struct table { int n_columns, n_rows, next; struct column *column; struct row *row; };
 
 void table_column(struct table *t, const char *name);     /* so that it is there whether a case has it or not */
 void table_row(struct table *t, const char *name);        /* a new case; the following are about it */

@@ -108,3 +108,13 @@ for words, about in (("-a nonsense", "'nonsense' is no aggregation"), ("-a thres
                      ("--width 0", "is no length"), ("--patch 1.5", "no whole number"), ("--quantile 1", "neither a number"), ("-a mean,", "'' is no aggregation")):
     said = run(f"aggregate {words} < in.frames", 2)
     assert about in said and said.count("\n") == 1, said
+
+# more scores than a closing map holds
+names = {"background": 0, **{f"c{i}": i for i in range(1, 401)}}
+seg = np.arange(4000).reshape(1000, 2, 2) % 401
+f = maps_frame("tall", seg, {"t_test": r.random((1, 1000, 2, 2))}, names, spacing, slab=100)
+f["layers"][0] = ({"kind": "label"}, seg[None].astype("<u2"))
+save("in.frames", [f])
+said = run("contour-norm --per-slice < in.frames > out.frames", 3)
+assert said == "contour-norm: tall: 1203 scores of each of 1000 slices are more than a stream holds; fewer can be asked for\n", said
+run("contour-norm < in.frames | score > out.tsv")
