@@ -100,7 +100,7 @@ def loss_at(p, y, t, regions):
         event = np.isin(y, HAS[r])
         logit = np.log(np.clip(p[r], 1e-300, None)) - np.log1p(-np.clip(p[r], None, 1 - 1e-16))
         sure = (p[r] <= 0) | (p[r] >= 1)
-        total += np.where(sure, binary_loss(p[r], event)[0], np.log1p(np.exp(np.where(event, -1, 1) * logit / t))).mean()
+        total += np.where(sure, binary_loss(p[r], event)[0], np.logaddexp(0, np.where(event, -1, 1) * logit / t)).mean()
     return total / 3
 
 

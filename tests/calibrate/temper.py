@@ -12,6 +12,13 @@ def fit(name, frames, extra="", err=""):
     return {t["state"]: {k: float(t[k]) for k in FIT} for t in tsv(f"{name}.fit")}
 
 
+def ece_at(p, y, t, classes):
+    q = tempered(p, t, not classes)
+    if classes:
+        return measures(q.max(0), p.argmax(0) == y, 15)["ece"]
+    return np.mean([measures(q[k], np.isin(y, HAS[k]), 15)["ece"] for k in range(3)])
+
+
 # The best temperature of networks that are too sure, not sure enough, of two and five classes and of regions
 worst = [0, 0, 0]
 for name, classes, sharp, ignore, flag in (("two", 2, 2.0, None, ""), ("two_sharper", 2, 0.6, None, ""), ("five", 5, 3.1, 5, ""), ("five_foreground", 5, 1.4, 5, "--foreground"),
@@ -35,13 +42,12 @@ for name, classes, sharp, ignore, flag in (("two", 2, 2.0, None, ""), ("two_shar
     assert abs(got["after"]["temperature"] / t - 1) < 1e-3, (name, got, t)
     for state in got:
         assert abs(got[state]["nll"] - loss_at(p, y, got[state]["temperature"], not classes)) < 1e-6, (name, state, got)
-        q = tempered(p, got[state]["temperature"], not classes)
-        if classes:
-            ece = measures(q.max(0), p.argmax(0) == y, 15)["ece"]
-        else:
-            ece = np.mean([measures(q[k], np.isin(y, HAS[k]), 15)["ece"] for k in range(3)])
-        assert abs(got[state]["ece"] - ece) < (1e-6 if state == "before" else 0.05 * ece + 1e-3), (name, state, got, ece)
-    worst = np.maximum(worst, [abs(got["after"]["temperature"] - t), abs(got["after"]["nll"] - loss_at(p, y, t, not classes)), abs(got["after"]["ece"] - ece)])
+        exact = ece_at(p, y, got[state]["temperature"], classes)
+        assert abs(got[state]["ece"] - exact) < (1e-6 if state == "before" else 0.05 * exact + 1e-3), (name, state, got, exact)
+    step = 8 * np.log2(got["after"]["temperature"])
+    below, above = (ece_at(p, y, 2 ** (k / 8), classes) for k in (np.floor(step), np.floor(step) + 1))
+    assert abs(got["after"]["ece"] - below - (step - np.floor(step)) * (above - below)) < 1e-6, (name, got, below, above)
+    worst = np.maximum(worst, [abs(got["after"]["temperature"] - t), abs(got["after"]["nll"] - loss_at(p, y, t, not classes)), abs(got["after"]["ece"] - exact)])
 
     # what temper makes is best left as it is, and has the loss that was promised
     run(f"temper -f {name}.fit < {name}.frames | calibrate -r refs_{name} {flag} --fit again.fit > again.tsv")
