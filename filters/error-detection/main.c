@@ -143,7 +143,7 @@ static void put_scores(struct job *j, struct frame *f)
 			detection_measures(value, cell, &curve);
 			for (int k = 0; k < N_MEASURES; k++) {
 				char *name = xasprintf("%s.%s", s->map[m]->kind, measure_name[k]);
-				scoring_put(s, f, -1, name, p, value[k]);
+				scoring_put(s, -1, name, p, value[k]);
 				free(name);
 			}
 			if (j->curves)
@@ -166,7 +166,7 @@ static bool slabs(struct sink *out, struct source *in, struct frame *f, struct j
 	}
 	if (!f->failed)
 		put_scores(j, f);
-	return true;
+	return scoring_done(&j->scoring, f, false);
 }
 
 static void one_case(struct sink *out, struct source *in, struct frame *f, struct job *j, int n_case)
