@@ -1,4 +1,5 @@
 # Every command in the EXAMPLES of every program's page works as it stands there, in a folder of real files.
+# release only: the examples run many networks; contract runs every program under the sanitizers
 mkdir scratch
 (cd scratch && make-scratch)
 failed=0 n=0

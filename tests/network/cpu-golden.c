@@ -1,4 +1,5 @@
-/* The fast engine against PyTorch's logits: 30 small architectures and the trained networks, at every instruction set. */
+/* The fast engine against PyTorch's logits: 30 small architectures and the trained networks, at every instruction set.
+ * release only: network/cpu runs each kernel under the sanitizers */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>

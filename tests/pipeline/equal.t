@@ -1,5 +1,6 @@
 # Equal bytes: any number of threads, order of members, size of slab, form of members, way of spreading the work; from the
 # images, from members kept in files, and from the probabilities that the members left on disk.
+# release only: the sanitizers tell the same of each way, and phantom goes it under them
 make-scratch 3
 rm -rf predicted ./*.frames scores.tsv
 first=MODEL/fold_0/checkpoint_17.pth second=MODEL/fold_0/checkpoint_38.pth third=MODEL/fold_0/checkpoint_59.pth
