@@ -137,6 +137,8 @@ static bool slabs(struct sink *out, struct source *in, struct frame *f, struct t
 		begun = true;
 		sink_slab(out, f);
 	}
+	if (f->failed)
+		return true;
 	if (as_coded)
 		put_coded(t, f);
 	else

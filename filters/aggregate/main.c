@@ -177,6 +177,8 @@ static bool slabs(struct sink *out, struct source *in, struct frame *f, struct j
 		begun = true;
 		sink_slab(out, f);
 	}
+	if (f->failed)
+		return true;
 	struct grid g = grid_of(j, f, 0, f->shape[0]);
 	put_scores(&j->scoring, f, -1, &settings, &j->all, &g);
 	return scoring_done(&j->scoring, f, per_slice);

@@ -16,6 +16,19 @@ FOREGROUND = ["background", "non_boundary", "background_core", "distance_weighte
 DEFAULTS = dict(ring="both", width=2.0, width_mm=False, patch=10.0, patch_mm=False, in_slice=False, threshold=None, quantile=0.9, empty="worst")
 
 
+def once(f):
+    """Several maps share a mask: what f makes of it is kept."""
+    kept = {}
+
+    def again(mask, *rest):
+        key = mask.tobytes(), mask.shape, *(tuple(a) if isinstance(a, np.ndarray) else a for a in rest)
+        if key not in kept:
+            kept[key] = f(mask, *rest)
+        return kept[key]
+    return again
+
+
+@once
 def length_mm(mask, dy, dx):
     """Marching squares of each slice at one half, on the mask carried on beyond the edge, of which half a pixel counts."""
     total = 0.0
@@ -37,6 +50,7 @@ def length_mm(mask, dy, dx):
     return total
 
 
+@once
 def near(mask, spacing, in_slice):
     """Distance of each voxel to the nearest one on the other side, by looking at all of them."""
     out = np.full(mask.shape, np.inf)

@@ -5,7 +5,8 @@ from brute import *
 r = np.random.default_rng(5)
 LABELS = {"background": 0, "LV": 1, "myocardium": 2}
 os.makedirs("refs")
-MAPS = ["class_entropy", "total_entropy", "t_test", "expected_entropy"]
+MAPS = ["class_entropy", "total_entropy", "t_test", "expected_entropy", "mutual_information", "variance", "vote_entropy", "variation_ratio",
+        "margin", "max_softmax", "pairwise_kl"]
 
 
 def by(*names, maps=MAPS, parts=("", ":LV", ":myocardium")):
@@ -30,7 +31,7 @@ def scored(name, P, ref, arguments="", labels=LABELS):
     """The row of a case, and the names of its columns that are nan and those that are inf."""
     nifti(f"refs/{name}.nii", ref, [3.0, 1.5, 0.75])
     save("in.frames", [case(name, list(P), labels)])
-    run(f"average-probs -m total_entropy,t_test,expected_entropy < in.frames | entropy | contour-norm {arguments} | "
+    run(f"average-probs -m all < in.frames | entropy | contour-norm {arguments} | "
         f"aggregate --threshold 0.3 {arguments} | score -r refs > out.tsv")
     row = table("out.tsv")[name]
     assert "-nan" not in row.values()
@@ -86,7 +87,8 @@ def one_voxel():
 def one_member():
     row, nan, inf = scored("member", softmax((2, 6, 7), members=1), some)
     assert not nan and not inf - FAR and row["members"] == "1" and "one_member" in row["flags"]
-    assert all(float(v) == 0 for k, v in row.items() if k.startswith("t_test") and v != "inf")
+    for m in "t_test", "mutual_information", "variance", "vote_entropy", "variation_ratio", "pairwise_kl":
+        assert all(float(v) == 0 for k, v in row.items() if re_map(k) == m and v != "inf"), m
     assert row["class_entropy.mean"] == row["expected_entropy.mean"]
 
 
