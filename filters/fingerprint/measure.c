@@ -198,7 +198,7 @@ static void compare_places(const struct training_case *c, const struct volume *i
 	for (int i = 0; i < 12; i++)
 		same &= close_to(b[i / 4][i % 4], a[i / 4][i % 4]);
 	if (!same)
-		warn("%s: origin or orientation of %s is not that of %s; look whether they fit (nnU-Net ignores both)", c->name,
+		warn("%s: origin or orientation of %s is not that of %s; look whether they fit", c->name,
 		     c->label, c->image[0]);
 }
 
