@@ -7,12 +7,12 @@
 
 void rated_make(struct rated *r, const double *x, const double *y, size_t n, struct reading how)
 {
-	*r = (struct rated){ .n = n, .sign = how.confident != how.large_is_bad ? 1 : -1, .at_risk = how.at_risk, .at_coverage = how.at_coverage };
+	*r = (struct rated){ .n = n, .sign = how.confident != how.large_is_bad ? 1 : -1,
+		.large_is_bad = how.large_is_bad };
 	r->x = xmalloc(4 * n + 1, sizeof *r->x);
 	r->y = r->x + n;
 	r->doubt = r->x + 2 * n;
 	r->risk = r->x + 3 * n;
-	r->failed = xmalloc(n + 1, sizeof *r->failed);
 	r->by_doubt = xmalloc(3 * n + 1, sizeof *r->by_doubt);
 	r->by_risk = r->by_doubt + n;
 	r->by_both = r->by_doubt + 2 * n;
@@ -21,7 +21,6 @@ void rated_make(struct rated *r, const double *x, const double *y, size_t n, str
 		r->y[i] = y[i];
 		r->doubt[i] = how.confident ? -x[i] : x[i];
 		r->risk[i] = how.large_is_bad ? y[i] : 1 - y[i];
-		r->failed[i] = how.large_is_bad ? y[i] > how.failure : y[i] < how.failure;
 	}
 	stats_order(r->by_doubt, r->doubt, NULL, n);
 	stats_order(r->by_risk, r->risk, NULL, n);
@@ -31,12 +30,16 @@ void rated_make(struct rated *r, const double *x, const double *y, size_t n, str
 void rated_free(struct rated *r)
 {
 	free(r->x);
-	free(r->failed);
 	free(r->by_doubt);
 	*r = (struct rated){0};
 }
 
 /* ---- walking through groups of equal scores ---- */
+
+bool risk_failed(const struct rated *r, size_t i, double failure)
+{
+	return r->large_is_bad ? r->y[i] > failure : r->y[i] < failure;
+}
 
 static double count(const unsigned *w, size_t i)
 {
@@ -46,6 +49,7 @@ static double count(const unsigned *w, size_t i)
 /* A walk through rows in the order of a key, a group of equal keys a step; begins with zeros but for the first line. */
 struct walk {
 	const struct rated *r; const unsigned *w; const size_t *order; const double *key; bool backwards;
+	double failure;
 	size_t at;                                             /* rows walked */
 	double cases, risk, failed;                            /* of the group */
 	double cases_before, risk_before, failed_before;
@@ -53,12 +57,12 @@ struct walk {
 
 static struct walk surest_first(const struct rated *r, const unsigned *w)
 {
-	return (struct walk){ .r = r, .w = w, .order = r->by_doubt, .key = r->doubt };
+	return (struct walk){ .r = r, .w = w, .order = r->by_doubt, .key = r->doubt, .failure = NAN };
 }
 
-static struct walk doubtful_first(const struct rated *r, const unsigned *w)
+static struct walk doubtful_first(const struct rated *r, const unsigned *w, double failure)
 {
-	return (struct walk){ .r = r, .w = w, .order = r->by_doubt, .key = r->doubt, .backwards = true };
+	return (struct walk){ .r = r, .w = w, .order = r->by_doubt, .key = r->doubt, .backwards = true, .failure = failure };
 }
 
 static bool step(struct walk *g)
@@ -81,20 +85,20 @@ static bool step(struct walk *g)
 			break;
 		g->cases += count(g->w, k);
 		g->risk += count(g->w, k) * r->risk[k];
-		g->failed += r->failed[k] ? count(g->w, k) : 0;
+		g->failed += risk_failed(r, k, g->failure) ? count(g->w, k) : 0;
 	}
 	return true;
 }
 
 /* Cases, risk and failures of all; in the fields of a group. */
-static struct walk totals(const struct rated *r, const unsigned *w)
+static struct walk totals(const struct rated *r, const unsigned *w, double failure)
 {
 	struct walk t = {0};
 
 	for (size_t k = 0; k < r->n; k++) {
 		t.cases += count(w, k);
 		t.risk += count(w, k) * r->risk[k];
-		t.failed += r->failed[k] ? count(w, k) : 0;
+		t.failed += risk_failed(r, k, failure) ? count(w, k) : 0;
 	}
 	return t;
 }
@@ -159,7 +163,7 @@ static double aurc(const struct rated *r, const unsigned *w)
 
 static double aurc_best(const struct rated *r, const unsigned *w)
 {
-	return area((struct walk){ .r = r, .w = w, .order = r->by_risk, .key = r->risk });
+	return area((struct walk){ .r = r, .w = w, .order = r->by_risk, .key = r->risk, .failure = NAN });
 }
 
 static double e_aurc(const struct rated *r, const unsigned *w)
@@ -170,7 +174,7 @@ static double e_aurc(const struct rated *r, const unsigned *w)
 /* 1: the best order, 0: as good as chance, whose expected R_k is the mean risk at every k. */
 static double n_aurc(const struct rated *r, const unsigned *w)
 {
-	struct walk all = totals(r, w);
+	struct walk all = totals(r, w, NAN);
 	double chance = all.risk / all.cases, best = aurc_best(r, w);
 
 	return chance - best > 1e-12 * fabs(chance) ? (chance - aurc(r, w)) / (chance - best) : NAN;
@@ -190,9 +194,9 @@ static double augrc(const struct rated *r, const unsigned *w)
 	return (sum - total / 2) / (n * n);
 }
 
-static double failure_auroc(const struct rated *r, const unsigned *w)
+static double failure_auroc(const struct rated *r, const unsigned *w, double failure)
 {
-	struct walk all = totals(r, w), g = doubtful_first(r, w);
+	struct walk all = totals(r, w, failure), g = doubtful_first(r, w, failure);
 	double good = all.cases - all.failed, pairs = 0;
 
 	while (step(&g)) {
@@ -205,9 +209,9 @@ static double failure_auroc(const struct rated *r, const unsigned *w)
 /* Mean over failed cases of the share of failures among the cases that are at least as doubtful.  The j-th of a group of t
  * cases, p of them failed, is a failure with probability p / t, and then (j - 1) (p - 1) / (t - 1) of those before it in
  * the group are expected to be. */
-static double failure_ap(const struct rated *r, const unsigned *w)
+static double failure_ap(const struct rated *r, const unsigned *w, double failure)
 {
-	struct walk g = doubtful_first(r, w);
+	struct walk g = doubtful_first(r, w, failure);
 	double sum = 0, failures;
 
 	while (step(&g)) {
@@ -221,9 +225,9 @@ static double failure_ap(const struct rated *r, const unsigned *w)
 
 /* The share of good cases above the threshold that finds 95 % of the failed ones.  Before the j-th of p failures in a
  * group with q good cases j q / (p + 1) of these are expected. */
-static double failure_fpr95(const struct rated *r, const unsigned *w)
+static double failure_fpr95(const struct rated *r, const unsigned *w, double failure)
 {
-	struct walk all = totals(r, w), g = doubtful_first(r, w);
+	struct walk all = totals(r, w, failure), g = doubtful_first(r, w, failure);
 	double good = all.cases - all.failed, needed = whole(0.95, all.failed);
 
 	if (!(all.failed > 0 && good > 0))
@@ -234,10 +238,10 @@ static double failure_fpr95(const struct rated *r, const unsigned *w)
 }
 
 /* The largest k / n with R_k <= at_risk; 0 if there is none. */
-static double coverage_at_risk(const struct rated *r, const unsigned *w)
+static double coverage_at_risk(const struct rated *r, const unsigned *w, double at)
 {
 	struct walk g = surest_first(r, w);
-	double most = r->at_risk + 1e-12 * fabs(r->at_risk), best = 0;
+	double most = at + 1e-12 * fabs(at), best = 0;
 
 	while (step(&g))
 		for (double j = 1; j <= g.cases; j++)
@@ -255,27 +259,32 @@ static double risk_of_surest(const struct rated *r, const unsigned *w, double k)
 	return (g.risk_before + (k - g.cases_before) * g.risk / g.cases) / k;
 }
 
-static double risk_at_coverage(const struct rated *r, const unsigned *w)
+static double risk_at_coverage(const struct rated *r, const unsigned *w, double at)
 {
-	return risk_of_surest(r, w, whole(r->at_coverage, totals(r, w).cases));
+	return risk_of_surest(r, w, whole(at, totals(r, w, NAN).cases));
 }
 
 const struct metric metrics[N_METRICS + 1] = {
-	{ "mean", mean, false, false, AT_NOTHING },
-	{ "pearson", pearson, true, false, AT_NOTHING },
-	{ "spearman", spearman, true, false, AT_NOTHING },
-	{ "kendall", kendall, true, false, AT_NOTHING },
-	{ "aurc", aurc, false, false, AT_NOTHING },
-	{ "e_aurc", e_aurc, false, false, AT_NOTHING },
-	{ "n_aurc", n_aurc, false, true, AT_NOTHING },
-	{ "augrc", augrc, false, false, AT_NOTHING },
-	{ "failure_auroc", failure_auroc, false, true, AT_FAILURE },
-	{ "failure_ap", failure_ap, false, true, AT_FAILURE },
-	{ "failure_fpr95", failure_fpr95, false, false, AT_FAILURE },
-	{ "coverage_at_risk", coverage_at_risk, false, true, AT_RISK },
-	{ "risk_at_coverage", risk_at_coverage, false, false, AT_COVERAGE },
-	{ NULL, NULL, false, false, AT_NOTHING }
+	{ "mean", false, false, AT_NOTHING, mean, NULL },
+	{ "pearson", true, false, AT_NOTHING, pearson, NULL },
+	{ "spearman", true, false, AT_NOTHING, spearman, NULL },
+	{ "kendall", true, false, AT_NOTHING, kendall, NULL },
+	{ "aurc", false, false, AT_NOTHING, aurc, NULL },
+	{ "e_aurc", false, false, AT_NOTHING, e_aurc, NULL },
+	{ "n_aurc", false, true, AT_NOTHING, n_aurc, NULL },
+	{ "augrc", false, false, AT_NOTHING, augrc, NULL },
+	{ "failure_auroc", false, true, AT_FAILURE, NULL, failure_auroc },
+	{ "failure_ap", false, true, AT_FAILURE, NULL, failure_ap },
+	{ "failure_fpr95", false, false, AT_FAILURE, NULL, failure_fpr95 },
+	{ "coverage_at_risk", false, true, AT_RISK, NULL, coverage_at_risk },
+	{ "risk_at_coverage", false, false, AT_COVERAGE, NULL, risk_at_coverage },
+	{ NULL, false, false, AT_NOTHING, NULL, NULL }
 };
+
+double metric_value(const struct metric *m, const struct rated *r, const unsigned *w, double at)
+{
+	return m->of ? m->of(r, w) : m->of_at(r, w, at);
+}
 
 const struct metric *metric_named(const char *name, size_t length)
 {
@@ -287,9 +296,9 @@ const struct metric *metric_named(const char *name, size_t length)
 
 /* ---- reviewing the most doubtful cases ---- */
 
-double risk_caught(const struct rated *r, const unsigned *w, double budget)
+double risk_caught(const struct rated *r, const unsigned *w, double failure, double budget)
 {
-	struct walk all = totals(r, w), g = doubtful_first(r, w);
+	struct walk all = totals(r, w, failure), g = doubtful_first(r, w, failure);
 	double k = whole(budget, all.cases);
 
 	if (!(all.failed > 0))
@@ -301,9 +310,9 @@ double risk_caught(const struct rated *r, const unsigned *w, double budget)
 	return (g.failed_before + (k - g.cases_before) * g.failed / g.cases) / all.failed;
 }
 
-double risk_budget(const struct rated *r, const unsigned *w, double catch)
+double risk_budget(const struct rated *r, const unsigned *w, double failure, double catch)
 {
-	struct walk all = totals(r, w), g = doubtful_first(r, w);
+	struct walk all = totals(r, w, failure), g = doubtful_first(r, w, failure);
 	double needed = catch * all.failed * (1 - 1e-12);
 
 	if (!(all.failed > 0))
@@ -311,11 +320,4 @@ double risk_budget(const struct rated *r, const unsigned *w, double catch)
 	while (step(&g) && g.failed_before + g.failed < needed)
 		;
 	return (g.cases_before + ceil((needed - g.failed_before) * g.cases / g.failed)) / all.cases;
-}
-
-double risk_left(const struct rated *r, const unsigned *w, double budget)
-{
-	double n = totals(r, w).cases, left = n - whole(budget, n);
-
-	return left > 0 ? risk_of_surest(r, w, left) : NAN;
 }

@@ -27,14 +27,14 @@ static void one_score(const struct study *s, const struct group *g, int i)
 	} else {
 		if (constant(x, n) || constant(y, n))
 			warn("%s: %s is the same in all %zu rows, so nothing can be said", name, constant(x, n) ? name : against, n);
-		rated_make(&r, x, y, n, s->reading);
+		rated_make(&r, x, y, n, (struct reading){ .large_is_bad = s->large_is_bad });
 		fit = stats_fit(x, y, n);
 	}
 	put_group(s, g);
 	printf("%s\t%zu\t%zu", name, n, g->n - n);
 	for (const struct metric *m = metrics; m->name; m++)
 		if (m->correlation)
-			tsv_put(stdout, n < 2 ? NAN : m->of(&r, NULL));
+			tsv_put(stdout, n < 2 ? NAN : metric_value(m, &r, NULL, NAN));
 	tsv_put(stdout, fit.slope);
 	tsv_put(stdout, fit.intercept);
 	tsv_put(stdout, fit.r2);

@@ -10,19 +10,16 @@
 #include "filters/correlate/correlate.h"
 
 static const char *against = "dice", *columns, *orientations, *bad, *metric_list, *ranked;
-static struct study study = { .draws = 1000, .seed = 1, .level = 0.95, .reading = { .failure = NAN, .at_risk = NAN, .at_coverage = NAN } };
+static struct study study = { .draws = 1000, .seed = 1, .level = 0.95 };
 static const struct opt opts[] = {
 	OPT_STRING('y', "against", &against, "COLUMN", "the column that the others are to tell"),
 	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers that may be one)"),
 	OPT_STRING('m', "metrics", &metric_list, "METRIC,...", "a line for each score and metric, with interval; all: those whose limits are given"),
 	OPT_STRING('r', "rank", &ranked, "METRIC", "which score is best by this metric, and is it more than noise?"),
 	OPT_STRING(0, "by", &study.by, "COLUMN", "a table for each value of this column"),
-	{ OPT_T_DOUBLE, 0, "failure", &study.reading.failure, "VALUE", "a case failed if -y is below it (above, where large is bad)",
-	  -1e300, 1e300, NULL, &study.has[AT_FAILURE] },
-	{ OPT_T_DOUBLE, 0, "at-risk", &study.reading.at_risk, "RISK", "for coverage_at_risk: the mean risk that is acceptable",
-	  -1e300, 1e300, NULL, &study.has[AT_RISK] },
-	{ OPT_T_DOUBLE, 0, "at-coverage", &study.reading.at_coverage, "SHARE", "for risk_at_coverage: the share of cases that is kept",
-	  1e-9, 1, NULL, &study.has[AT_COVERAGE] },
+	OPT_STRING(0, "failure", &limit_text[AT_FAILURE], "VALUE,...", "a case failed if -y is below this (above, where large is bad)"),
+	OPT_STRING(0, "at-risk", &limit_text[AT_RISK], "RISK,...", "for coverage_at_risk: the mean risk that is acceptable"),
+	OPT_STRING(0, "at-coverage", &limit_text[AT_COVERAGE], "SHARE,...", "for risk_at_coverage: the share of cases that is kept"),
 	OPT_STRING(0, "orient", &orientations, "COLUMN=WAY,...", "read a score as uncertainty or as confidence"),
 	OPT_CHOICE(0, "bad", &bad, "WHICH", "small|large", "which values of -y are the bad ones"),
 	OPT_CLUSTERS,
@@ -32,16 +29,6 @@ static const struct opt opts[] = {
 	OPT_INT('j', "threads", &study.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 	OPT_END
 };
-
-/* The next of the words in *list, which end at commas; NULL at the end.  Changes the list. */
-static char *next_word(char **list)
-{
-	char *s = *list;
-
-	if (s && (*list = strchr(s, ',')))
-		*(*list)++ = 0;
-	return s;
-}
 
 static void find_scores(const char *file)
 {
@@ -76,63 +63,36 @@ static void orient(void)
 	free(copy);
 }
 
-static const struct metric *one_metric(const char *name)
-{
-	static const char *const needs[] = { [AT_FAILURE] = "--failure", [AT_RISK] = "--at-risk", [AT_COVERAGE] = "--at-coverage" };
-	const struct metric *m = metric_named(name, strlen(name));
-
-	if (!m)
-		opt_usage("'%s' is no metric", name);
-	if (m->at != AT_NOTHING && !study.has[m->at])
-		opt_usage("%s needs %s", name, needs[m->at]);
-	return m;
-}
-
-static void find_metrics(const struct metric **list)
-{
-	char *copy = xstrdup(metric_list), *rest = copy;
-	int n = 0;
-
-	if (!strcmp(metric_list, "all")) {
-		for (const struct metric *m = metrics; m->name; m++)
-			if (m->at == AT_NOTHING || study.has[m->at])
-				list[n++] = m;
-		rest = NULL;
-	}
-	for (char *s; (s = next_word(&rest));) {
-		if (n == N_METRICS)
-			opt_usage("-m names more metrics than there are");
-		list[n++] = one_metric(s);
-	}
-	free(copy);
-}
-
 static void find_bad(void)
 {
 	enum bad known = column_bad(against);
 
 	if (!bad && known == BAD_UNKNOWN && (metric_list || ranked))
 		opt_usage("are small or large values of %s the bad ones? Say --bad small or --bad large", against);
-	study.reading.large_is_bad = bad ? *bad == 'l' : known == BAD_LARGE;
+	study.large_is_bad = bad ? *bad == 'l' : known == BAD_LARGE;
 }
 
 static void tables(const struct group *groups, int n_groups)
 {
-	const struct metric *list[N_METRICS + 1] = {0}, *one = ranked ? one_metric(ranked) : NULL;
+	struct figure *list = NULL;
+	int n = 0;
 
-	if (metric_list)
-		find_metrics(list);
+	if (ranked || metric_list)
+		n = figures_named(&list, ranked ? ranked : metric_list);
+	if (ranked && n != 1)
+		opt_usage("-r ranks by one metric at one limit");
 	if (study.by)
 		printf("%s\t", study.by);
 	for (int i = -1; i < n_groups; i++) {           /* -1: the line of names */
 		const struct group *g = i < 0 ? NULL : &groups[i];
-		if (one)
-			table_of_ranks(&study, g, one);
+		if (ranked)
+			table_of_ranks(&study, g, list[0]);
 		else if (metric_list)
-			table_of_metrics(&study, g, list);
+			table_of_figures(&study, g, list, n);
 		else
 			table_of_correlations(&study, g);
 	}
+	free(list);
 }
 
 int main(int argc, char **argv)

@@ -5,13 +5,13 @@
 #include "filters/correlate/correlate.h"
 
 /* All scores on the rows that all of them have, drawn together. */
-struct contest { const struct study *s; const struct metric *m; struct rated *rated; };
+struct contest { const struct study *s; struct figure by; struct rated *rated; };
 
 /* Figures such that small is good: correlations as those of an uncertainty with a column whose small values are bad. */
 static double sign_of(const struct study *s, const struct metric *m, int score)
 {
 	if (m->correlation)
-		return s->confident[score] != s->reading.large_is_bad ? -1 : 1;
+		return s->confident[score] != s->large_is_bad ? -1 : 1;
 	return m->large_is_good ? -1 : 1;
 }
 
@@ -20,7 +20,7 @@ static void compute(const void *arg, const unsigned *w, double *out)
 	const struct contest *c = arg;
 
 	for (int i = 0; i < c->s->n_scores; i++)
-		out[i] = sign_of(c->s, c->m, i) * c->m->of(&c->rated[i], w);
+		out[i] = sign_of(c->s, c->by.metric, i) * metric_value(c->by.metric, &c->rated[i], w, c->by.at);
 }
 
 /* Scores from best to worst, undefined ones last, equal ones in their order; order: [n]. */
@@ -71,7 +71,7 @@ static void lines(const struct study *s, const struct group *g, const struct met
 	for (int k = 0; k < f->n; k++) {
 		int i = order[k];
 		bool itself = i == best;
-		double sign = m->correlation ? (s->reading.large_is_bad ? -1 : 1) : m->large_is_good ? -1 : 1;
+		double sign = m->correlation ? (s->large_is_bad ? -1 : 1) : m->large_is_good ? -1 : 1;
 		struct interval v = figures_interval(f, i, -1, s->level), d = figures_interval(f, i, best, s->level);
 		put_group(s, g);
 		printf("%d\t%s", k + 1, s->t->name[s->score[i]]);
@@ -90,28 +90,27 @@ static void lines(const struct study *s, const struct group *g, const struct met
 	free(share);
 }
 
-void table_of_ranks(const struct study *s, const struct group *g, const struct metric *m)
+void table_of_ranks(const struct study *s, const struct group *g, struct figure by)
 {
+	const struct metric *m = by.metric;
+
 	if (!g) {
 		printf("rank\tscore\t%s", m->name);
-		if (m->at != AT_NOTHING)
-			printf(":%.9g", metric_parameter(s, m));
+		if (m->limit != AT_NOTHING)
+			printf(":%.9g", by.at);
 		puts("\tlow\thigh\tbehind\tbehind_low\tbehind_high\tfirst\tverdict\tn\tdropped\tclusters\torientation\tnote");
 		return;
 	}
 	size_t *row = xmalloc(g->n + 1, sizeof *row), n;
 	double *x = xmalloc(((size_t)s->n_scores + 1) * g->n + 1, sizeof *x), *y = x + (size_t)s->n_scores * g->n;
 	unsigned *cluster = xmalloc(g->n + 1, sizeof *cluster), n_clusters;
-	struct contest c = { s, m, xcalloc((size_t)s->n_scores, sizeof *c.rated) };
+	struct contest c = { s, by, xcalloc((size_t)s->n_scores, sizeof *c.rated) };
 	struct figures f = {0};
 
 	n = study_rows(x, y, row, s, g, s->score, s->n_scores, m->correlation);
 	n_clusters = clusters_among(cluster, &s->clusters, row, n);
-	for (int i = 0; i < s->n_scores; i++) {
-		struct reading reading = s->reading;
-		reading.confident = s->confident[i];
-		rated_make(&c.rated[i], x + (size_t)i * g->n, y, n, reading);
-	}
+	for (int i = 0; i < s->n_scores; i++)
+		rated_make(&c.rated[i], x + (size_t)i * g->n, y, n, (struct reading){ s->confident[i], s->large_is_bad });
 	if (n) {
 		struct resampling how = study_resampling(s, cluster, n, n_clusters);
 		figures_make(&f, s->n_scores, &how, compute, &c);

@@ -21,17 +21,6 @@ size_t study_rows(double *x, double *y, size_t *row, const struct study *s, cons
 	return kept;
 }
 
-double metric_parameter(const struct study *s, const struct metric *m)
-{
-	switch (m->at) {
-	case AT_NOTHING: break;
-	case AT_FAILURE: return s->reading.failure;
-	case AT_RISK: return s->reading.at_risk;
-	case AT_COVERAGE: return s->reading.at_coverage;
-	}
-	return NAN;
-}
-
 struct resampling study_resampling(const struct study *s, const unsigned *cluster, size_t n, unsigned n_clusters)
 {
 	return (struct resampling){ .cluster = cluster, .n = n, .n_clusters = n_clusters, .draws = s->draws, .threads = s->threads,

@@ -9,7 +9,7 @@ void labelled_make(struct labelled *l, const struct triage *how, const struct ts
 	int cx = column_needed(t, how->score, file), cy = column_needed(t, how->against, file);
 	size_t *order = cohort_order(t), n = 0;
 	double *x = xmalloc(2 * t->n_rows + 1, sizeof *x), *y = x + t->n_rows;
-	struct reading reading = { .confident = how->confident, .large_is_bad = how->large_is_bad, .failure = how->failure };
+	struct reading reading = { .confident = how->confident, .large_is_bad = how->large_is_bad };
 	struct clusters clusters;
 
 	*l = (struct labelled){ .file = file, .cluster = xmalloc(t->n_rows + 1, sizeof *l->cluster) };
@@ -25,7 +25,7 @@ void labelled_make(struct labelled *l, const struct triage *how, const struct ts
 	l->n_clusters = clusters_among(l->cluster, &clusters, order, n);
 	rated_make(&l->rated, x, y, n, reading);
 	for (size_t i = 0; i < n; i++)
-		l->failed += l->rated.failed[i];
+		l->failed += risk_failed(&l->rated, i, how->failure);
 	if (!l->failed)
 		die(XDATA, "no case of %s has %s %s %g, so it cannot tell how to find such cases", file, how->against,
 		    how->large_is_bad ? "above" : "below", how->failure);
@@ -67,9 +67,9 @@ static void compute(const void *arg, const unsigned *w, double *out)
 	const struct task *k = arg;
 
 	for (int i = 0; i < k->how->n_budgets; i++)
-		out[i] = risk_caught(k->rated, w, share_of(k->how->budget[i], k->rated->n));
+		out[i] = risk_caught(k->rated, w, k->how->failure, share_of(k->how->budget[i], k->rated->n));
 	if (k->how->catch > 0)
-		out[k->how->n_budgets] = risk_budget(k->rated, w, k->how->catch);
+		out[k->how->n_budgets] = risk_budget(k->rated, w, k->how->failure, k->how->catch);
 }
 
 static void figures_of(struct figures *f, const struct labelled *l, const struct triage *how)

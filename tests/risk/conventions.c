@@ -24,7 +24,7 @@ static void expect(const char *what, double got, double want)
 
 static double figure(const char *name, const struct rated *r)
 {
-	return metric_named(name, strlen(name))->of(r, NULL);
+	return metric_value(metric_named(name, strlen(name)), r, NULL, 0.5);
 }
 
 /* Thresholds from the least confident case on, as these code bases walk: coverage and selective risk fall from (1, all).
@@ -122,7 +122,7 @@ static void binary(uint64_t stream)
 		x[i] = (double)(random_bits(11, stream, i) % 9) - 4 * y[i];
 		error += (1 - y[i]) / 40;
 	}
-	rated_make(&r, x, y, 40, (struct reading){ .failure = 0.5 });
+	rated_make(&r, x, y, 40, (struct reading){0});
 	expect("AUGRC from AUROC", figure("augrc", &r), (1 - figure("failure_auroc", &r)) * (1 - error) * error + error * error / 2);
 	rated_free(&r);
 }

@@ -75,6 +75,11 @@ assert "Say --bad" in run("correlate -r aurc -y t_test -x entropy t.tsv", 2)[1]
 small, large = (table(run(f"correlate -m aurc -y t_test --bad {w} -x entropy t.tsv")[0])[0]["value"] for w in ("small", "large"))
 assert small != large
 
+# A line for each limit: the risk-coverage curve ends in the mean risk, whatever ranks.
+curve = table(run(f"correlate -m risk_at_coverage,failure_ap --failure 0.5,0.7 --at-coverage 0.25,0.5,1 -x pairwise_dice,t_test t.tsv")[0])
+assert [r["at"] for r in curve] == ["0.25", "0.5", "1", "0.5", "0.7"] * 2
+assert curve[2]["value"] == curve[7]["value"] and float(curve[0]["value"]) < float(curve[1]["value"]) < float(curve[2]["value"])
+
 # Rank: best first, differences are paired, a score of noise is worse.
 header, rows = cohort(40, 5)
 write("t.tsv", header, rows)
@@ -132,5 +137,7 @@ assert table(out) == [] and "no row of 3" in said
 
 for words, options in (("'x' is no metric", "-m aurc,x"), ("failure_ap needs --failure", "-m failure_ap"), ("coverage_at_risk needs --at-risk", "-r coverage_at_risk"),
                        ("is not COLUMN=confidence", "-m aurc --orient entropy=sure"), ("give one of them", "-m aurc -r aurc"), ("no metric", "-m ''"),
-                       ("more metrics than there are", "-m " + ",".join(["aurc"] * 14))):
+                       ("one metric at one limit", "-r aurc,augrc"), ("one metric at one limit", "-r failure_ap --failure 0.5,0.6"),
+                       ("'x' is not a number", "-m failure_ap --failure 0.5,x"), ("1.5 is no share", "-m risk_at_coverage --at-coverage 1.5"),
+                       ("'' is not a number", "-m failure_ap --failure 0.5,")):
     assert words in run(f"correlate {options} t.tsv", 2)[1], options

@@ -8,6 +8,7 @@
 #include "common/risk.h"
 
 enum { MOST = 7 };
+#define FAILURE 0.6
 static int wrong;
 
 static void expect(const char *what, double got, double want, double tolerance)
@@ -18,9 +19,9 @@ static void expect(const char *what, double got, double want, double tolerance)
 		printf("%s: %.17g where %.17g is expected\n", what, got, want);
 }
 
-static double figure(const char *name, const struct rated *r, const unsigned *w)
+static double figure(const char *name, const struct rated *r, double at)
 {
-	return metric_named(name, strlen(name))->of(r, w);
+	return metric_value(metric_named(name, strlen(name)), r, NULL, at);
 }
 
 /* ---- the figures of one order of cases, surest first, from their definitions ---- */
@@ -103,7 +104,7 @@ static struct plain plain(const struct rated *r, const int *order, double budget
 
 	for (int i = 0; i < n; i++) {
 		risk[i] = sorted[i] = r->risk[order[i]];
-		failed[i] = r->failed[order[i]];
+		failed[i] = risk_failed(r, (size_t)order[i], FAILURE);
 		bad += failed[i];
 		caught += i >= n - k && failed[i];
 		sum += i < kept ? risk[i] : 0;
@@ -155,24 +156,26 @@ static void against_all_orders(uint64_t stream)
 		if (x[i] == 4)
 			x[i] = INFINITY;
 	}
-	rated_make(&r, x, y, (size_t)n, (struct reading){ .confident = stream % 2, .failure = 0.6, .at_coverage = coverage });
+	rated_make(&r, x, y, (size_t)n, (struct reading){ .confident = stream % 2 });
 	for (int i = 0; i < n; i++)
 		mean_risk += r.risk[i] / n;
 	all_orders(&sum, &n_orders, &r, order, 0, 0, budget, coverage);
 	for (int i = 0; i < N_PLAIN; i++)
 		sum.v[i] /= n_orders;
 	aurc = sum.v[AURC];
-	expect("aurc", figure("aurc", &r, NULL), aurc, 1e-12);
-	expect("e_aurc", figure("e_aurc", &r, NULL), aurc - sum.v[BEST], 1e-12);
-	expect("n_aurc", figure("n_aurc", &r, NULL), mean_risk - sum.v[BEST] > 1e-9 ? (mean_risk - aurc) / (mean_risk - sum.v[BEST]) : NAN, 1e-12);
-	expect("augrc", figure("augrc", &r, NULL), sum.v[AUGRC], 1e-12);
-	expect("failure_auroc", figure("failure_auroc", &r, NULL), sum.v[AUROC], 1e-12);
-	expect("failure_ap", figure("failure_ap", &r, NULL), sum.v[AP], 1e-12);
-	expect("failure_fpr95", figure("failure_fpr95", &r, NULL), sum.v[FPR95], 1e-12);
-	expect("risk_at_coverage", figure("risk_at_coverage", &r, NULL), sum.v[RISK], 1e-12);
-	expect("risk_caught", risk_caught(&r, NULL, budget), sum.v[CAUGHT], 1e-12);
+	expect("aurc", figure("aurc", &r, NAN), aurc, 1e-12);
+	expect("e_aurc", figure("e_aurc", &r, NAN), aurc - sum.v[BEST], 1e-12);
+	expect("n_aurc", figure("n_aurc", &r, NAN), mean_risk - sum.v[BEST] > 1e-9 ? (mean_risk - aurc) / (mean_risk - sum.v[BEST]) : NAN, 1e-12);
+	expect("augrc", figure("augrc", &r, NAN), sum.v[AUGRC], 1e-12);
+	expect("failure_auroc", figure("failure_auroc", &r, FAILURE), sum.v[AUROC], 1e-12);
+	expect("failure_ap", figure("failure_ap", &r, FAILURE), sum.v[AP], 1e-12);
+	expect("failure_fpr95", figure("failure_fpr95", &r, FAILURE), sum.v[FPR95], 1e-12);
+	expect("risk_at_coverage", figure("risk_at_coverage", &r, coverage), sum.v[RISK], 1e-12);
+	expect("risk_caught", risk_caught(&r, NULL, FAILURE, budget), sum.v[CAUGHT], 1e-12);
 	rated_free(&r);
 }
+
+static const double limits[N_LIMITS] = { [AT_FAILURE] = 0.5, [AT_RISK] = 0.2, [AT_COVERAGE] = 0.5 };
 
 /* A case that counts w times is w cases. */
 static void weights(uint64_t stream)
@@ -180,7 +183,7 @@ static void weights(uint64_t stream)
 	double x[12], y[12], many_x[48], many_y[48];
 	unsigned w[12];
 	size_t n = 12, m = 0;
-	struct reading how = { .confident = stream % 2, .large_is_bad = stream / 2 % 2, .failure = 0.5, .at_risk = 0.4, .at_coverage = 0.7 };
+	struct reading how = { .confident = stream % 2, .large_is_bad = stream / 2 % 2 };
 	struct rated one, many;
 
 	for (size_t i = 0; i < n; i++) {
@@ -195,11 +198,10 @@ static void weights(uint64_t stream)
 	rated_make(&one, x, y, n, how);
 	rated_make(&many, many_x, many_y, m, how);
 	for (const struct metric *k = metrics; k->name; k++)
-		expect(k->name, k->of(&one, w), k->of(&many, NULL), 1e-12);
+		expect(k->name, metric_value(k, &one, w, limits[k->limit]), metric_value(k, &many, NULL, limits[k->limit]), 1e-12);
 	for (double share = 0.05; share <= 1; share += 0.05) {
-		expect("risk_caught", risk_caught(&one, w, share), risk_caught(&many, NULL, share), 1e-12);
-		expect("risk_budget", risk_budget(&one, w, share), risk_budget(&many, NULL, share), 1e-12);
-		expect("risk_left", risk_left(&one, w, share), risk_left(&many, NULL, share), 1e-12);
+		expect("risk_caught", risk_caught(&one, w, 0.5, share), risk_caught(&many, NULL, 0.5, share), 1e-12);
+		expect("risk_budget", risk_budget(&one, w, 0.5, share), risk_budget(&many, NULL, 0.5, share), 1e-12);
 	}
 	rated_free(&one);
 	rated_free(&many);
@@ -209,11 +211,11 @@ static void expect_all(const char *what, const double *x, const double *y, size_
 {
 	struct rated r;
 
-	rated_make(&r, x, y, n, (struct reading){ .failure = 0.5, .at_risk = 0.2, .at_coverage = 0.5 });
+	rated_make(&r, x, y, n, (struct reading){0});
 	for (int i = 0; i < N_METRICS; i++) {
 		char text[80];
 		snprintf(text, sizeof text, "%s, %s", what, metrics[i].name);
-		expect(text, metrics[i].of(&r, NULL), want[i], 1e-15);
+		expect(text, metric_value(&metrics[i], &r, NULL, limits[metrics[i].limit]), want[i], 1e-15);
 	}
 	rated_free(&r);
 }
