@@ -33,21 +33,38 @@ void put_group(const struct study *s, const struct group *g)
 		printf("%s\t", g->name);
 }
 
-static const char *by_cell(const struct study *s, size_t row, int c)
+/* Of a column of numbers, stem is 0 and number the value; of others they are NAME_ and 2 of NAME_2. */
+struct value { const char *text; size_t stem; double number; };
+
+static struct value value_of(const struct tsv *t, size_t row, int c)
 {
-	return c < 0 ? "" : s->t->cell[row * (size_t)s->t->n_columns + (size_t)c];
+	struct value v = { c < 0 ? "" : t->cell[row * (size_t)t->n_columns + (size_t)c], 0, 0 };
+
+	if (c >= 0 && !t->is_text[c]) {
+		v.number = tsv_number(t, row, c);
+		if (isnan(v.number))
+			v.number = INFINITY;
+		return v;
+	}
+	for (v.stem = strlen(v.text); v.stem && v.text[v.stem - 1] >= '0' && v.text[v.stem - 1] <= '9'; v.stem--)
+		;
+	v.number = strtod(v.text + v.stem, NULL);
+	return v;
 }
 
-struct value { const char *text; double number; };
-
-/* Numbers in their order, then what is none. */
+/* NAME_2 before NAME_10; "all" of the members at the end. */
 static int by_value(const void *a, const void *b)
 {
 	const struct value *p = a, *q = b;
+	int d = !strcmp(p->text, "all") - !strcmp(q->text, "all");
 
-	if (p->number != q->number && !(isnan(p->number) && isnan(q->number)))
-		return p->number < q->number || isnan(q->number) ? -1 : 1;
-	return strcmp(p->text, q->text);
+	if (!d)
+		d = strncmp(p->text, q->text, p->stem < q->stem ? p->stem : q->stem);
+	if (!d && p->stem != q->stem)
+		d = p->stem < q->stem ? -1 : 1;
+	if (!d && p->number != q->number)
+		d = p->number < q->number ? -1 : 1;
+	return d ? d : strcmp(p->text, q->text);
 }
 
 bool groups_make(struct group **groups, int *n_groups, const struct study *s, const char *file)
@@ -63,7 +80,7 @@ bool groups_make(struct group **groups, int *n_groups, const struct study *s, co
 		return fail(XDATA, "%s has no column %s that --by names", file, s->by);
 	}
 	for (size_t r = 0; r < t->n_rows; r++)
-		v[r] = (struct value){ by_cell(s, r, c), c < 0 || t->is_text[c] ? NAN : tsv_number(t, r, c) };
+		v[r] = value_of(t, r, c);
 	qsort(v, t->n_rows, sizeof *v, by_value);
 	for (size_t r = 0; r < t->n_rows; r++)
 		if (!n || strcmp(v[n - 1].text, v[r].text))
@@ -75,7 +92,7 @@ bool groups_make(struct group **groups, int *n_groups, const struct study *s, co
 		g->name = v[i].text;
 		g->row = xmalloc(t->n_rows, sizeof *g->row);
 		for (size_t r = 0; r < t->n_rows; r++)
-			if (!strcmp(by_cell(s, order[r], c), g->name))
+			if (!strcmp(value_of(t, order[r], c).text, g->name))
 				g->row[g->n++] = order[r];
 	}
 	free(v);

@@ -117,6 +117,9 @@ for options in ("", "-m aurc,mean", "-r aurc"):
     assert [line.split("\t")[0] for line in out] == ["subset"] + [x for x in ("2", "9", "10") for _ in range((len(out) - 1) // 3)]
     write("alone.tsv", header, rows[:69])
     assert [line[2:] for line in out if line.startswith("9\t")] == run(f"correlate {options} alone.tsv")[0].splitlines()[1:]
+named = ["cycles_1", "first_2", "first_9", "first_10", "all"]
+write("by.tsv", [*header, "subset"], shuffled([[*r, s] for s in named for r in rows[:5]], 4))
+assert [line.split("\t")[0] for line in run("correlate --by subset -m mean -x entropy by.tsv")[0].splitlines()[1:]] == named
 assert "no column x" in run("correlate --by x by.tsv", 3)[1]
 
 # Few or equal cases: nothing breaks, what is not defined is nan, one patient has no interval.
