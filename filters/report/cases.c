@@ -8,7 +8,7 @@
 /* The columns that a page shows at once; the script adds others. */
 static int shown_columns(int column[8], const struct report *r)
 {
-	static const char *const names[] = { "dice", "mask_pixels" };
+	static const char *const names[] = { "expected_dice", "dice_lower", "dice", "mask_pixels" };
 	int n = 0;
 
 	if (r->score >= 0)
@@ -42,7 +42,7 @@ static int percent(const struct report *r, size_t row)
 		most = w;
 		break;
 	}
-	if (r->low || isnan(v) || v < 0 || most <= 0)
+	if (r->confident || isnan(v) || v < 0 || most <= 0)
 		return 0;
 	return isinf(v) ? 100 : (int)(100 * v / most + 0.5);
 }
@@ -59,20 +59,25 @@ static void put_picture(FILE *out, const struct report *r, size_t row)
 	fputs("</td>", out);
 }
 
+static void put_remark(FILE *out, const struct flag *f, const char *class)
+{
+	fprintf(out, "<span%s>", class);
+	put_flag(out, f);
+	fputs("</span> ", out);
+}
+
 static void put_remarks(FILE *out, const struct report *r, size_t row)
 {
 	const char *s = flags_of(r, row);
 	struct flag f;
 
 	fputs("<td class=\"remarks\">", out);
-	while (next_flag(&f, &s)) {
-		bool note = flag_is_note(f.name, f.length);
-		if (note && flag_cases(r, &f) == r->table.n_rows)       /* said once, above the table */
-			continue;
-		fprintf(out, "<span%s>", note ? "" : " class=\"warning\"");
-		put_flag(out, &f);
-		fputs("</span> ", out);
-	}
+	while (next_flag(&f, &s))
+		if (!flag_is_note(f.name, f.length))
+			put_remark(out, &f, " class=\"warning\"");
+	for (s = flags_of(r, row); next_flag(&f, &s);)
+		if (flag_is_note(f.name, f.length) && !flag_is_common(r, &f))           /* said once, above the table */
+			put_remark(out, &f, "");
 	if (r->reason >= 0 && strcmp(tsv_cell(&r->table, row, r->reason), "-"))
 		html_text(out, tsv_cell(&r->table, row, r->reason));
 	fputs("</td>", out);
@@ -117,12 +122,12 @@ void put_cases(FILE *out, const struct report *r)
 {
 	int column[8], n = shown_columns(column, r);
 
-	fputs("<table id=\"table\" style=\"--columns: 3rem minmax(9rem, 1fr)", out);
+	fputs("<table id=\"table\" style=\"--columns: 3rem minmax(8rem, 1fr)", out);
 	if (r->n_pictures)
 		fprintf(out, " %upx", widest_picture(r) + 16);
 	for (int i = 0; i < n; i++)
-		fputs(" 9rem", out);
-	fputs(" minmax(10rem, 1.2fr)\">\n<thead><tr>", out);
+		fputs(" minmax(6.5rem, 9rem)", out);
+	fputs(" minmax(6rem, 1.2fr)\">\n<thead><tr>", out);
 	put_head(out, "#", "rank", "rank");
 	put_head(out, "case", "case", NULL);
 	if (r->n_pictures)

@@ -64,11 +64,9 @@ void put_cell(FILE *out, const char *cell)
 }
 
 /* Any table as it stands, names first; the row called `chosen` stands out. */
-static void put_table(FILE *out, const struct tsv *t, const char *caption, const char *chosen)
+static void put_table(FILE *out, const struct tsv *t, const char *chosen)
 {
 	fputs("<div class=\"wide\"><table class=\"plain\">", out);
-	if (caption)
-		fprintf(out, "<caption>%s</caption>", caption);
 	fputs("\n<thead><tr>", out);
 	for (int c = 0; c < t->n_columns; c++) {
 		fprintf(out, "<th scope=\"col\"%s>", t->is_text[c] ? "" : " class=\"number\"");
@@ -87,15 +85,6 @@ static void put_table(FILE *out, const struct tsv *t, const char *caption, const
 		fputs("</tr>\n", out);
 	}
 	fputs("</tbody></table></div>\n", out);
-}
-
-void put_decision(FILE *out, const struct report *r)
-{
-	if (!r->triage.n_columns)
-		return;
-	fputs("<section aria-labelledby=\"decision-heading\">\n<h2 id=\"decision-heading\">How many to look at</h2>\n", out);
-	put_table(out, &r->triage, "What looking at the most doubtful cases first would catch", NULL);
-	fputs("</section>\n", out);
 }
 
 void put_evidence(FILE *out, const struct report *r)
@@ -125,6 +114,6 @@ void put_scores(FILE *out, const struct report *r)
 	if (!r->correlation.n_columns)
 		return;
 	fputs("<section aria-labelledby=\"scores-heading\">\n<h2 id=\"scores-heading\">How well each score tells Dice</h2>\n", out);
-	put_table(out, &r->correlation, NULL, r->score < 0 ? NULL : r->table.name[r->score]);
+	put_table(out, &r->correlation, r->score < 0 ? NULL : r->table.name[r->score]);
 	fputs("</section>\n", out);
 }

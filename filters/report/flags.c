@@ -24,12 +24,18 @@ static bool same(const struct flag *a, const struct flag *b)
 	return a->length == b->length && !strncmp(a->name, b->name, (size_t)a->length);
 }
 
-size_t flag_cases(const struct report *r, const struct flag *f)
+bool flag_is_common(const struct report *r, const struct flag *f)
 {
-	for (int i = 0; i < r->n_counts; i++)
+	const struct flag failed = { "failed", 6 };
+	size_t cases = 0, n = r->table.n_rows;
+
+	for (int i = 0; i < r->n_counts; i++) {
 		if (same(&r->count[i].flag, f))
-			return r->count[i].cases;
-	return 0;
+			cases = r->count[i].cases;
+		if (same(&r->count[i].flag, &failed))
+			n -= r->count[i].cases;
+	}
+	return cases >= n;
 }
 
 void flags_count(struct report *r)

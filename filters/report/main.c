@@ -1,17 +1,18 @@
 /* report: one page with the cases of a table, the most doubtful first, their pictures and what is known of the score. */
 #include <stdlib.h>
 #include <string.h>
+#include "common/cohort.h"
 #include "common/die.h"
 #include "common/io.h"
 #include "common/opt.h"
 #include "filters/report/page.h"
 
 static const char *output, *pictures, *plots, *score = "class_entropy", *title, *correlation, *triage, *commands;
-static bool low;
+static const char *orientation;
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", &output, "FILE", "write the page into FILE (else to standard output)"),
 	OPT_STRING('x', "score", &score, "COLUMN", "the score that puts cases in order"),
-	OPT_FLAG(0, "low", &low, "small values of the score are the doubtful ones"),
+	OPT_CHOICE(0, "orient", &orientation, "WAY", "uncertainty|confidence", "read the score so, not by the rule of correlate"),
 	OPT_STRING(0, "title", &title, "TEXT", "heading of the page"),
 	OPT_STRING(0, "pictures", &pictures, "FOLDER", "show the CASE_thumbnail.png that render left there"),
 	OPT_STRING(0, "plots", &plots, "FOLDER", "show the SVG files that plot left there"),
@@ -59,7 +60,7 @@ static void read_tables(struct report *r, const char *file)
 	if (!tsv_read(&r->table, file) || !report_order(r, score))
 		die_failed();
 	flags_count(r);
-	if ((correlation && !tsv_read(&r->correlation, correlation)) || (triage && !tsv_read(&r->triage, triage)))
+	if ((correlation && !tsv_read(&r->correlation, correlation)) || (triage && !(tsv_read(&r->triage, triage) && decision_check(&r->triage, triage))))
 		die_failed();
 	if (commands && !io_slurp(commands, memory_limit, &r->commands, &n))
 		die_failed();
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
 	file = argc && strcmp(argv[0], "-") ? argv[0] : NULL;
 	r.file = file ? file : "standard input";
 	r.title = title ? title : r.title;
-	r.low = low;
+	r.confident = orientation ? *orientation == 'c' : column_confident(score);
 	read_tables(&r, file);
 	text = make_page(&r, &n);
 	write_page(text, n);

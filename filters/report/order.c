@@ -53,7 +53,7 @@ bool report_order(struct report *r, const char *score)
 	p = xcalloc(n, sizeof *p);
 	for (size_t i = 0; i < n; i++) {
 		double v = r->score < 0 ? NAN : tsv_number(&r->table, i, r->score);
-		p[i] = (struct place){ i, has_flag(r, i, "failed") ? 0 : isnan(v) ? 2 : 1, r->low ? -v : v };
+		p[i] = (struct place){ i, has_flag(r, i, "failed") ? 0 : isnan(v) ? 2 : 1, r->confident ? -v : v };
 	}
 	qsort(p, n, sizeof *p, by_doubt);
 	r->order = xcalloc(n, sizeof *r->order);

@@ -9,6 +9,8 @@ void page_write(FILE *out, const struct report *r);
 /* Places of the template; each writes nothing where there is nothing to say. */
 void put_summary(FILE *out, const struct report *r);
 void put_limits(FILE *out, const struct report *r);       /* what the page cannot tell */
+/* Whether it is a table of triage; fail()s XDATA. */
+bool decision_check(const struct tsv *t, const char *file);
 void put_decision(FILE *out, const struct report *r);
 void put_evidence(FILE *out, const struct report *r);
 void put_legend(FILE *out, const struct report *r);

@@ -71,7 +71,7 @@ bool pictures_read(struct report *r, const char *folder)
 		return fail(XIO, "%s is not a folder", folder);
 	r->picture = xcalloc(r->table.n_rows, sizeof *r->picture);
 	for (size_t i = 0; i < r->table.n_rows; i++) {
-		if (!read_one(&r->picture[i], folder, tsv_cell(&r->table, i, r->name)))
+		if (!has_flag(r, i, "failed") && !read_one(&r->picture[i], folder, tsv_cell(&r->table, i, r->name)))
 			return false;
 		r->n_pictures += r->picture[i].data != NULL;
 	}

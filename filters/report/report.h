@@ -24,7 +24,7 @@ struct report {
 	struct tsv table;
 	const char *file;        /* its name, for messages */
 	int name, score, dice, flags, reason;   /* columns, -1 where missing; score is missing only where all cases failed */
-	bool low;                /* small scores are doubtful */
+	bool confident;          /* large scores are sure, not doubtful */
 	size_t *order;           /* [table.n_rows]: rows, the most doubtful first */
 	struct picture *picture; /* [table.n_rows] */
 	size_t n_pictures;
@@ -46,7 +46,7 @@ bool next_flag(struct flag *f, const char **s);
 bool has_flag(const struct report *r, size_t row, const char *name);
 bool has_warning(const struct report *r, size_t row);     /* a flag that is more than a note */
 void flags_count(struct report *r);                       /* fills r->count */
-size_t flag_cases(const struct report *r, const struct flag *f);         /* how many cases have it */
+bool flag_is_common(const struct report *r, const struct flag *f);       /* all cases have it, but those that failed */
 void put_flag(FILE *out, const struct flag *f);           /* in words */
 
 /* Reads CASE_thumbnail.png of each case in the folder, where it is.  fail()s XIO, XDATA: a file that is no PNG. */

@@ -170,7 +170,7 @@ function addColumn(name) {
 		cell.dataset.label = name;
 		cell.textContent = column.text ? column.cells[i] : shortNumber(column.cells[i]);
 	});
-	table.style.setProperty("--columns", table.style.getPropertyValue("--columns") + " 9rem");
+	table.style.setProperty("--columns", table.style.getPropertyValue("--columns") + " minmax(6.5rem, 9rem)");
 	element("columns").querySelector("input[value='" + CSS.escape(name) + "']").checked = true;
 }
 
@@ -178,7 +178,7 @@ function removeColumn(name) {
 	const place = headOf(name).cellIndex;
 	for (const row of [table.tHead.rows[0], ...rows])
 		row.deleteCell(place);
-	table.style.setProperty("--columns", table.style.getPropertyValue("--columns").replace(/ 9rem$/, ""));
+	table.style.setProperty("--columns", table.style.getPropertyValue("--columns").replace(/ minmax\(6.5rem, 9rem\)$/, ""));
 	if (order.column === name)
 		sortBy("rank", false);
 }

@@ -40,8 +40,8 @@ static void put_flags(FILE *out, const struct report *r)
 	for (int i = 0; i < r->n_counts; i++) {
 		const struct flag_count *c = &r->count[i];
 		fprintf(out, "<li%s>", flag_is_note(c->flag.name, c->flag.length) ? "" : " class=\"warning\"");
-		if (c->cases == r->table.n_rows)
-			fputs("<b>All cases</b>: ", out);
+		if (flag_is_common(r, &c->flag))
+			fprintf(out, "<b>All</b> %zu%s: ", r->table.n_rows, c->cases < r->table.n_rows ? ", but for those that failed" : "");
 		else
 			fprintf(out, "<b>%zu</b> of %zu: ", c->cases, r->table.n_rows);
 		put_flag(out, &c->flag);
