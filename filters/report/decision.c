@@ -1,12 +1,14 @@
 #include <math.h>
 #include "common/cohort.h"
 #include "common/die.h"
+#include "filters/report/html.h"
 #include "filters/report/page.h"
 
 /* Columns of triage -t. */
-enum { BUDGET, CASES, THRESHOLD, CAUGHT, LOW, HIGH, MISSED, N, FAILED, CLUSTERS, N_NEEDED };
+enum { BUDGET, CASES, THRESHOLD, CAUGHT, LOW, HIGH, MISSED, N, FAILED, CLUSTERS, SCORE, FAILURE, N_NEEDED };
 static const char *const needed[N_NEEDED] = {
-	"budget", "cases", "threshold", "caught", "caught_low", "caught_high", "missed", "n", "failed", "clusters"
+	"budget", "cases", "threshold", "caught", "caught_low", "caught_high", "missed", "n", "failed", "clusters",
+	"score", "failure"
 };
 
 static double number(const struct tsv *t, size_t row, int column) { return t->is_text[column] ? NAN : tsv_number(t, row, column); }
@@ -63,8 +65,11 @@ void put_decision(FILE *out, const struct report *r)
 	fprintf(out, "<p>Measured on %.0f cases", number(t, 0, c[N]));
 	if (clusters < number(t, 0, c[N]))
 		fprintf(out, " of %.0f patients", clusters);
-	fprintf(out, " whose labels are known; %.0f of them had failed. Looking at the most doubtful cases first finds this share of\n"
-	        "the failed ones.%s</p>\n", number(t, 0, c[FAILED]),
+	fprintf(out, " whose labels are known; %.0f of them failed (", number(t, 0, c[FAILED]));
+	html_text(out, tsv_cell(t, 0, c[FAILURE]));
+	fputs("). Looking first at the cases that are the most doubtful by ", out);
+	html_text(out, tsv_cell(t, 0, c[SCORE]));
+	fprintf(out, " finds this share of the failed ones.%s</p>\n",
 	        clusters < CLUSTERS_FEW ? " With so few patients the figures are <strong>indicative</strong> only." : "");
 	fprintf(out, "<div class=\"wide\"><table class=\"plain\">\n<thead><tr><th scope=\"col\" class=\"number\">share to look at</th>"
 	        "<th scope=\"col\" class=\"number\">cases</th><th scope=\"col\" class=\"number\">score %s</th>"

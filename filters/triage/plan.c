@@ -98,7 +98,7 @@ static struct interval found(double *caught, const struct labelled *l, const str
 	return v;
 }
 
-static void line(const struct labelled *l, struct budget b, const struct interval *of_share, double caught, struct interval v)
+static void line(const struct labelled *l, const struct triage *how, struct budget b, const struct interval *of_share, double caught, struct interval v)
 {
 	double share = share_of(b, l->rated.n);
 
@@ -112,6 +112,7 @@ static void line(const struct labelled *l, struct budget b, const struct interva
 	tsv_put_digits(stdout, v.high, 4);
 	tsv_put_digits(stdout, l->failed * (1 - caught), 4);
 	printf("\t%zu\t%d\t%zu\t%u", l->rated.n, l->failed, l->dropped, l->n_clusters);
+	printf("\t%s\t%s %s %.9g", how->score, how->against, how->large_is_bad ? ">" : "<", how->failure);
 	put_note(stdout, l->n_clusters, v.undefined);
 }
 
@@ -120,14 +121,14 @@ void print_plan(const struct labelled *l, const struct triage *how)
 	struct figures f;
 
 	figures_of(&f, l, how);
-	puts("budget\tbudget_low\tbudget_high\tcases\tthreshold\tcaught\tcaught_low\tcaught_high\tmissed\tn\tfailed\tdropped\tclusters\tnote");
+	puts("budget\tbudget_low\tbudget_high\tcases\tthreshold\tcaught\tcaught_low\tcaught_high\tmissed\tn\tfailed\tdropped\tclusters\tscore\tfailure\tnote");
 	for (int i = 0; i < how->n_budgets; i++)
-		line(l, how->budget[i], NULL, f.value[i], figures_interval(&f, i, -1, how->level));
+		line(l, how, how->budget[i], NULL, f.value[i], figures_interval(&f, i, -1, how->level));
 	if (how->catch > 0) {
 		struct budget b = { f.value[how->n_budgets], true };
 		double caught;
 		struct interval of_share = figures_interval(&f, how->n_budgets, -1, how->level), v = found(&caught, l, how, b);
-		line(l, b, &of_share, caught, v);
+		line(l, how, b, &of_share, caught, v);
 	}
 	figures_free(&f);
 }

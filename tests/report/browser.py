@@ -60,6 +60,24 @@ class Browser:
             self.events.append(self.receive())
         return time.monotonic() - begin
 
+    def work(self):
+        """Seconds of processor time that all processes of the browser have used: what a busy machine does not change."""
+        parent, ticks = {}, {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % pid) as f:
+                    fields = f.read().rpartition(")")[2].split()
+            except OSError:             # it has ended meanwhile
+                continue
+            parent[int(pid)], ticks[int(pid)] = int(fields[1]), int(fields[11]) + int(fields[12])
+        total = 0
+        for pid in ticks:
+            above = pid
+            while above in parent and above != self.process.pid:
+                above = parent[above]
+            total += ticks[pid] if above == self.process.pid else 0
+        return total / os.sysconf("SC_CLK_TCK")
+
     def js(self, expression):
         r = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in r, (expression, r["exceptionDetails"])
