@@ -36,8 +36,11 @@ enum bad column_bad(const char *name)
 bool column_rates(const struct tsv *t, int c)
 {
 	static const char *const others[] = { "case", "slice", "patient", "subset", "members", NULL };
+	/* What error-detection makes of a map and the reference. */
+	static const char *const detection[] = { "error_auroc", "error_overlap", "avu", "ause", "qu_brats", "dice_auc", "ftp_auc", "ftn_auc", NULL };
+	const char *name = t->name[c], *of_map = strchr(name, '.');
 
-	return !t->is_text[c] && column_bad(t->name[c]) == BAD_UNKNOWN && !listed(others, t->name[c]);
+	return !t->is_text[c] && column_bad(name) == BAD_UNKNOWN && !listed(others, name) && !(of_map && listed(detection, of_map + 1));
 }
 
 int column_needed(const struct tsv *t, const char *name, const char *file)

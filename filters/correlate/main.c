@@ -1,4 +1,5 @@
 /* correlate: how well each score of a table tells Dice: correlations and risk metrics with intervals. */
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static const char *against = "dice", *columns, *orientations, *bad, *metric_list
 static struct study study = { .draws = 1000, .seed = 1, .level = 0.95 };
 static const struct opt opts[] = {
 	OPT_STRING('y', "against", &against, "COLUMN", "the column that the others are to tell"),
-	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at (all columns of numbers that may be one)"),
+	OPT_STRING('x', "columns", &columns, "COLUMN,...", "the scores to look at, names or patterns (all that may be one)"),
 	OPT_STRING('m', "metrics", &metric_list, "METRIC,...", "a line for each score and metric, with interval; all: those whose limits are given"),
 	OPT_STRING('r', "rank", &ranked, "METRIC", "which score is best by this metric, and is it more than noise?"),
 	OPT_STRING(0, "by", &study.by, "COLUMN", "a table for each value of this column"),
@@ -30,17 +31,39 @@ static const struct opt opts[] = {
 	OPT_END
 };
 
+static void add_score(int c)
+{
+	study.score = xrealloc(study.score, (size_t)study.n_scores + 1, sizeof *study.score);
+	study.score[study.n_scores++] = c;
+}
+
+/* The scores that a pattern names, or (NULL) all; of single classes these only in the table of correlations. */
+static void add_scores(const char *pattern)
+{
+	const struct tsv *t = study.t;
+
+	for (int c = 0; c < t->n_columns; c++)
+		if (c != study.cy && column_rates(t, c) &&
+		    (pattern ? !fnmatch(pattern, t->name[c], 0) : !strchr(t->name[c], ':') || !(metric_list || ranked)))
+			add_score(c);
+}
+
 static void find_scores(const char *file)
 {
 	const struct tsv *t = study.t;
 	char *copy = columns ? xstrdup(columns) : NULL, *list = copy;
 
-	study.score = xmalloc((size_t)t->n_columns + (columns ? strlen(columns) : 0), sizeof *study.score);
-	for (char *s; (s = next_word(&list));)
-		study.score[study.n_scores++] = column_needed(t, s, file);
-	for (int c = 0; !columns && c < t->n_columns; c++)
-		if (c != study.cy && column_rates(t, c))
-			study.score[study.n_scores++] = c;
+	for (char *s; (s = next_word(&list));) {
+		int before = study.n_scores;
+		if (tsv_column(t, s) < 0 && strpbrk(s, "*?["))
+			add_scores(s);
+		else
+			add_score(column_needed(t, s, file));
+		if (study.n_scores == before)
+			die(XDATA, "%s has no score like %s", file, s);
+	}
+	if (!columns)
+		add_scores(NULL);
 	study.confident = xcalloc((size_t)study.n_scores + 1, sizeof *study.confident);
 	for (int i = 0; i < study.n_scores; i++)
 		study.confident[i] = column_confident(t->name[study.score[i]]);

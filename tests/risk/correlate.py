@@ -49,7 +49,7 @@ assert all(plain["entropy"][m] == got[m]["value"] for m in ("pearson", "spearman
 # A confidence is an uncertainty turned round, whether by its name or by --orient; the table says how it was read.
 turned = [[r[0], r[1], r[2], r[2] if r[2] == "nan" else "-inf" if r[2] == "inf" else -r[2]] for r in rows]
 write("turned.tsv", ["case", "dice", "entropy", "sdc:LV"], turned)
-out = run(f"correlate {ALL} {CLUSTER} turned.tsv")[0]
+out = run(f"correlate {ALL} {CLUSTER} -x entropy,sdc:LV turned.tsv")[0]
 a, b = by_metric(out, "entropy"), by_metric(out, "sdc:LV")
 assert a["aurc"]["orientation"] == "uncertainty" and b["aurc"]["orientation"] == "confidence"
 for m in a:
@@ -57,10 +57,10 @@ for m in a:
         assert all(a[m][k] == b[m][k] for k in ("value", "low", "high")), m
     else:
         assert float(a[m]["value"]) == -float(b[m]["value"]) and float(a[m]["low"]) == -float(b[m]["high"]), m
-ranks = table(run(f"correlate -r spearman {CLUSTER} turned.tsv")[0])
+ranks = table(run(f"correlate -r spearman {CLUSTER} -x entropy,sdc:LV turned.tsv")[0])
 assert ranks[0]["spearman"] == ranks[1]["spearman"] and ranks[1]["behind"] == "0" and ranks[1]["verdict"] == "undecided"
 assert ranks[0]["first"] == ranks[1]["first"] == "0.5" and float(ranks[0]["spearman"]) < 0
-c = by_metric(run(f"correlate {ALL} {CLUSTER} --orient sdc:LV=uncertainty turned.tsv")[0], "sdc:LV")
+c = by_metric(run(f"correlate {ALL} {CLUSTER} --orient sdc:LV=uncertainty -x sdc:LV turned.tsv")[0], "sdc:LV")
 assert c["aurc"]["orientation"] == "uncertainty" and float(c["aurc"]["value"]) > float(b["aurc"]["value"])
 
 # Where large is bad the risk is the column itself: with hd95 = 1 - dice everything but signs is as with Dice.
@@ -137,6 +137,15 @@ write("none.tsv", ["case", "dice", "a", "b"], [["p", "nan", 1, 2], ["q", 0.5, "n
 assert table(run("correlate -m aurc,spearman none.tsv")[0])[0]["n"] == "1"
 out, said = run("correlate -r aurc none.tsv")
 assert table(out) == [] and "no row of 3" in said
+
+# Which columns are scores: no comparisons with reference labels; patterns; single classes on demand.
+wide = ["case", "slice", "dice", "dice:LV", "a.mean", "a.mean:LV", "a.error_auroc:LV", "a.dice_auc", "hd95", "surface_dice", "b", "members", "flags"]
+write("wide.tsv", wide, [[f"c{i}", 3, i / 9, 0.5, i, 2 * i % 7, 0.5, 0.6, i, 0.7, 9 - i, 4, "-"] for i in range(9)])
+scores = lambda options: list(dict.fromkeys(r["score"] for r in table(run(f"correlate {options} wide.tsv")[0])))
+assert scores("") == ["a.mean", "a.mean:LV", "b"] and scores("-m mean") == sorted(scores("-r aurc")) == ["a.mean", "b"]
+assert scores("-m mean -x 'a*,b'") == ["a.mean", "a.mean:LV", "b"] and scores("-x '*:LV'") == ["a.mean:LV"]
+assert scores("-x a.dice_auc,slice") == ["a.dice_auc", "slice"]
+assert "has no score like z*" in run("correlate -x 'z*' wide.tsv", 3)[1]
 
 for words, options in (("'x' is no metric", "-m aurc,x"), ("failure_ap needs --failure", "-m failure_ap"), ("coverage_at_risk needs --at-risk", "-r coverage_at_risk"),
                        ("is not COLUMN=confidence", "-m aurc --orient entropy=sure"), ("give one of them", "-m aurc -r aurc"), ("no metric", "-m ''"),
