@@ -30,10 +30,10 @@ def grid(r, dims, most):
 
 def plan(r, dims, most=3000, norm=None):
     """A dict of all that the functions below need."""
-    p = {"dims": dims, "resenc": r.random() < 0.4, "inputs": int(r.integers(1, 4)), "classes": int(r.integers(2, 6)),
+    p = {"dims": dims, "resenc": r.random() < 0.4, "inputs": int(r.integers(1, 4)), "classes": int(r.integers(2, 7)),
          "norm": norm or str(r.choice(["InstanceNorm", "InstanceNorm", "BatchNorm"])), "bias": bool(r.random() < 0.8)}
     p["strides"], p["kernels"], p["patch"] = grid(r, dims, most)
-    n, base, top = len(p["strides"]), int(r.integers(3, 9)), int(r.integers(8, 21))
+    n, base, top = len(p["strides"]), int(r.integers(2, 9)), int(r.integers(8, 21))
     p["features"] = [min(base << s, top) for s in range(n)]
     p["encoder"] = [int(r.integers(1, 4)) for _ in range(n)]
     p["decoder"] = [1 if p["resenc"] else int(r.integers(1, 3)) for _ in range(n - 1)]

@@ -65,7 +65,8 @@ def main(count):
     print(f"note: {count} random plans: cpu differs from ref by {max(w for _, w in done):.1e} of the largest logit at most")
     has = {"2 dimensions": sum(p["dims"] == 2 for p, _ in done), "residual": sum(p["resenc"] for p, _ in done), "flat plans": sum(p["flat"] for p, _ in done),
            "batch norm": sum(p["norm"] == "BatchNorm" for p, _ in done), "one head": sum(p["deep_supervision"] is False for p, _ in done),
-           "flat kernels": sum(any(1 in k for k in p["kernels"]) for p, _ in done), "uneven strides": sum(any(1 in s and 2 in s for s in p["strides"]) for p, _ in done)}
+           "flat kernels": sum(any(1 in k for k in p["kernels"]) for p, _ in done), "more classes than features": sum(p["classes"] > p["features"][0] for p, _ in done),
+           "uneven strides": sum(any(1 in s and 2 in s for s in p["strides"]) for p, _ in done)}
     assert min(has.values()) >= 1, has
 
 
