@@ -8,7 +8,7 @@
 /* The columns that a page shows at once; the script adds others. */
 static int shown_columns(int column[8], const struct report *r)
 {
-	static const char *const names[] = { "expected_dice", "dice_lower", "dice", "mask_pixels" };
+	static const char *const names[] = { "slice", "expected_dice", "dice_lower", "dice", "mask_pixels" };
 	int n = 0;
 
 	if (r->score >= 0)
@@ -145,12 +145,13 @@ void put_columns(FILE *out, const struct report *r)
 {
 	fputs("<section aria-labelledby=\"columns-heading\">\n<h2 id=\"columns-heading\">What the columns say</h2>\n<dl class=\"words\">\n", out);
 	for (int c = 0; c < r->table.n_columns; c++) {
-		const char *words = column_words(r->table.name[c]);
-		if (!words || strchr(r->table.name[c], ':'))
+		if (strchr(r->table.name[c], ':'))
 			continue;
 		fputs("<div><dt>", out);
 		html_text(out, r->table.name[c]);
-		fprintf(out, "</dt><dd>%s</dd></div>\n", words);
+		fputs("</dt><dd>", out);
+		put_column(out, r->table.name[c], html_text);
+		fputs("</dd></div>\n", out);
 	}
 	fputs("</dl>\n<p>A name with a colon, such as <code>dice:LV</code>, is the same of one class. <code>inf</code> is the score of a\n"
 	      "segmentation without contour; \xe2\x80\x93 is what a case does not have.</p>\n</section>\n", out);
@@ -158,10 +159,11 @@ void put_columns(FILE *out, const struct report *r)
 
 void put_commands(FILE *out, const struct report *r)
 {
-	if (!r->commands)
+	if (!r->commands && !r->history)
 		return;
 	fputs("<section aria-labelledby=\"commands-heading\">\n<h2 id=\"commands-heading\">Commands that made it</h2>\n<pre>", out);
-	html_text(out, r->commands);
+	html_text(out, r->history ? r->history : "");
+	html_text(out, r->commands ? r->commands : "");
 	fputs("</pre>\n</section>\n", out);
 }
 
@@ -169,11 +171,11 @@ void put_data(FILE *out, const struct report *r)
 {
 	fputs("[", out);
 	for (int c = 0; c < r->table.n_columns; c++) {
-		const char *words = column_words(r->table.name[c]);
 		fputs(c ? ",\n{\"name\": " : "\n{\"name\": ", out);
 		html_json(out, r->table.name[c]);
 		fprintf(out, ", \"text\": %s, \"words\": ", r->table.is_text[c] ? "true" : "false");
-		html_json(out, words ? words : "");
+		if (!put_column(out, r->table.name[c], html_json))
+			fputs("\"\"", out);
 		fputs(", \"cells\": [", out);
 		for (size_t i = 0; i < r->table.n_rows; i++) {
 			fputs(i ? "," : "", out);

@@ -3,11 +3,12 @@
 #include <string.h>
 #include "common/cohort.h"
 #include "common/die.h"
+#include "common/frame.h"
 #include "common/io.h"
 #include "common/opt.h"
 #include "filters/report/page.h"
 
-static const char *output, *pictures, *plots, *score = "class_entropy", *title, *correlation, *triage, *commands;
+static const char *output, *pictures, *plots, *score = "class_entropy", *title, *correlation, *triage, *commands, *history;
 static const char *orientation;
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", &output, "FILE", "write the page into FILE (else to standard output)"),
@@ -18,7 +19,8 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "plots", &plots, "FOLDER", "show the SVG files that plot left there"),
 	OPT_STRING(0, "correlation", &correlation, "FILE", "show the table of correlate"),
 	OPT_STRING(0, "triage", &triage, "FILE", "show the table of triage"),
-	OPT_STRING(0, "commands", &commands, "FILE", "show this text as the command lines that made the table"),
+	OPT_STRING(0, "history", &history, "FILE", "show the command lines that made this stream"),
+	OPT_STRING(0, "commands", &commands, "FILE", "show this text as command lines that made the table"),
 	OPT_END
 };
 
@@ -53,6 +55,27 @@ static void write_page(const char *text, size_t n)
 		die_failed();
 }
 
+/* The command lines in a stream's header, a line each. */
+static char *read_history(const char *path)
+{
+	struct source *in = source_open(path);
+	const msgpack_object *lines = mpk_get_array(source_header(in), "history");
+	size_t n;
+	char *text;
+	FILE *out = open_memstream(&text, &n);
+
+	if (!out)
+		die_sys("cannot read %s", path);
+	for (uint32_t i = 0; lines && i < lines->via.array.size; i++) {
+		const char *line = mpk_as_str(&lines->via.array.ptr[i]);
+		fprintf(out, "%s\n", line ? line : "");
+	}
+	source_close(in);
+	if (fclose(out))
+		die_sys("cannot read %s", path);
+	return text;
+}
+
 static void read_tables(struct report *r, const char *file)
 {
 	size_t n;
@@ -64,6 +87,8 @@ static void read_tables(struct report *r, const char *file)
 		die_failed();
 	if (commands && !io_slurp(commands, memory_limit, &r->commands, &n))
 		die_failed();
+	if (history)
+		r->history = read_history(history);
 	if ((pictures && !pictures_read(r, pictures)) || (plots && !plots_read(r, plots)))
 		die_failed();
 }

@@ -73,4 +73,5 @@ void report_free(struct report *r)
 	free(r->order);
 	free(r->count);
 	free(r->commands);
+	free(r->history);
 }

@@ -30,7 +30,7 @@ struct report {
 	size_t n_pictures;
 	const char *title;
 	struct plot { char *svg; size_t n; } plot[4];   /* those of plot_names that there are */
-	char *commands;          /* text, or NULL */
+	char *commands, *history;       /* text, or NULL */
 	struct flag_count { struct flag flag; size_t cases; } *count;   /* [n_counts], as they first occur */
 	int n_counts;
 	struct tsv correlation, triage;         /* no columns where they are not given */

@@ -1,33 +1,38 @@
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include "common/die.h"
 #include "filters/report/words.h"
 
-static const struct { const char *name, *words; bool describes; } columns[] = {
-	{ "case", "name of the image", true },
-	{ "dice", "agreement with the reference labels, from 0 to 1, mean over the classes that are there", true },
-	{ "expected_dice", "Dice that cases with such a score had where labels were known; a mean, not a promise", true },
-	{ "dice_lower", "bound below which Dice of a new case lies only as often as calibrate-dice was told to allow", true },
-	{ "mask_pixels", "voxels of the segmented foreground", true },
-	{ "contour_pixels", "voxels of the ring around it", true },
-	{ "class_entropy", "bits of entropy of the averaged probabilities, a contour voxel; 0: the members agree and are sure", false },
-	{ "total_entropy", "the entropy of each member's foreground probabilities, summed over members, a contour voxel", false },
+struct words { const char *name, *words; };
+
+static const struct words columns[] = {
+	{ "case", "name of the image" },
+	{ "dice", "agreement with the reference labels, from 0 to 1, mean over the classes that are there" },
+	{ "expected_dice", "Dice that cases with such a score had where labels were known; a mean, not a promise" },
+	{ "dice_lower", "bound below which Dice of a new case lies only as often as calibrate-dice was told to allow" },
+	{ "mask_pixels", "voxels of the segmented foreground" },
+	{ "contour_pixels", "voxels of the ring around it" },
+	{ "class_entropy", "bits of entropy of the averaged probabilities, a contour voxel. 0: the members agree and are sure" },
+	{ "total_entropy", "the entropy of each member's foreground probabilities, summed over members, a contour voxel" },
 	{ "t_test", "how little background and foreground can be told apart: p-values of Welch's test over the members, "
-	            "a contour voxel", false },
-	{ "expected_entropy", "mean entropy of the members, each for itself: doubt that they share", false },
-	{ "mutual_information", "class_entropy less expected_entropy: how much the members contradict each other", false },
-	{ "variance", "variance of the members' probabilities, summed over the classes", false },
-	{ "vote_entropy", "entropy of the members' votes", false },
-	{ "variation_ratio", "share of members that do not vote with the majority", false },
-	{ "margin", "how near the two most probable classes are to each other", false },
-	{ "max_softmax", "what the probability of the most probable class lacks to 1", false },
-	{ "pairwise_kl", "Kullback-Leibler divergence of the members, mean over pairs", false },
-	{ "pairwise_dice", "Dice of two members' segmentations, mean over the pairs; 1: they agree", false },
-	{ "generalized_dice", "generalized Dice of two members' segmentations, mean over the pairs", false },
-	{ "samples_iou", "voxels that all members give to the class, divided by those that any does", false },
-	{ "soft_dice_confidence", "Dice of the segmentation that the mean probabilities let expect; 1: sure", false },
-	{ "members", "how many checkpoints were averaged", true },
-	{ "flags", "what to know about a case", true },
-	{ "reason", "why a case failed", true },
+	            "a contour voxel" },
+	{ "expected_entropy", "mean entropy of the members, each for itself: doubt that they share" },
+	{ "mutual_information", "class_entropy less expected_entropy: how much the members contradict each other" },
+	{ "variance", "variance of the members' probabilities, summed over the classes" },
+	{ "vote_entropy", "entropy of the members' votes" },
+	{ "variation_ratio", "share of members that do not vote with the majority" },
+	{ "margin", "how near the two most probable classes are to each other" },
+	{ "max_softmax", "what the probability of the most probable class lacks to 1" },
+	{ "pairwise_kl", "Kullback-Leibler divergence of the members, mean over pairs" },
+	{ "pairwise_dice", "Dice of two members' segmentations, mean over the pairs; 1: they agree" },
+	{ "generalized_dice", "generalized Dice of two members' segmentations, mean over the pairs" },
+	{ "samples_iou", "voxels that all members give to the class, divided by those that any does" },
+	{ "soft_dice_confidence", "Dice of the segmentation that the mean probabilities let expect; 1: sure" },
+	{ "members", "how many checkpoints were averaged" },
+	{ "flags", "what to know about a case" },
+	{ "reason", "why a case failed" },
+	{ NULL, NULL }
 };
 
 static const struct { const char *flag, *words; bool note; } flags[] = {
@@ -44,26 +49,43 @@ static const struct { const char *flag, *words; bool note; } flags[] = {
 	{ "as_coded", "computed as UnnUNet's code does", true },
 };
 
-static int find(const char *name, size_t length)
+/* Of aggregate: "class_entropy.foreground". */
+static const struct words aggregations[] = {
+	{ "mean", "mean over the image" }, { "sum", "sum over the image" },
+	{ "threshold_mean", "mean of the values over a threshold" }, { "threshold_sum", "sum of the values over a threshold" },
+	{ "threshold_share", "share of voxels over a threshold" },
+	{ "quantile_mean", "mean of the largest values" }, { "quantile_sum", "sum of the largest values" },
+	{ "patch", "largest mean of a patch" },
+	{ "foreground", "mean over the foreground" }, { "background", "mean over the background" },
+	{ "volume_weighted", "mean over the image, divided by the foreground voxels" },
+	{ "contour", "sum over the image, a contour voxel" }, { "contour_mm", "sum over the image, a millimetre of contour" },
+	{ "ring", "mean near the boundary" }, { "non_boundary", "mean away from the boundary" },
+	{ "foreground_core", "mean over the foreground away from the boundary" },
+	{ "background_core", "mean over the background away from the boundary" },
+	{ "distance_weighted", "mean weighted with the distance from the boundary" },
+	{ NULL, NULL }
+};
+
+static const char *find(const struct words *w, const char *name, size_t length)
 {
-	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-		if (strlen(columns[i].name) == length && !strncmp(columns[i].name, name, length))
-			return (int)i;
-	return -1;
+	for (; w->name; w++)
+		if (strlen(w->name) == length && !strncmp(w->name, name, length))
+			return w->words;
+	return NULL;
 }
 
-const char *column_words(const char *name)
+bool put_column(FILE *out, const char *name, void (*put)(FILE *, const char *))
 {
-	int i = find(name, strcspn(name, ":"));
+	size_t whole = strcspn(name, ":"), map = strcspn(name, ".:");
+	const char *words = map < whole ? find(aggregations, name + map + 1, whole - map - 1) : find(columns, name, whole);
+	char *text;
 
-	return i < 0 ? NULL : columns[i].words;
-}
-
-bool column_describes(const char *name)
-{
-	int i = find(name, strcspn(name, ":"));
-
-	return i >= 0 && columns[i].describes;
+	if (!words)
+		return false;
+	text = map < whole ? xasprintf("%s, of the map %.*s", words, (int)map, name) : xstrdup(words);
+	put(out, text);
+	free(text);
+	return true;
 }
 
 static int find_flag(const char *flag, int length)

@@ -2,12 +2,10 @@
 #ifndef REPORT_WORDS_H
 #define REPORT_WORDS_H
 #include <stdbool.h>
+#include <stdio.h>
 
-/* What a column holds, as a phrase; of "class_entropy:LV" what class_entropy holds.  NULL for a name that is not known. */
-const char *column_words(const char *name);
-/* Whether its values describe a case instead of rating it: case, members, flags... */
-bool column_describes(const char *name);
-
+/* Puts what a column holds as a phrase, of "class_entropy:LV" what class_entropy holds; false for a name that is not known. */
+bool put_column(FILE *out, const char *name, void (*put)(FILE *, const char *));
 /* What a flag of so many bytes means; NULL for one that is not known. */
 const char *flag_words(const char *flag, int length);
 /* Whether it is worth knowing, but no reason to look at the case again. */
