@@ -10,6 +10,7 @@ void members_begin(struct members *m)
 {
 	for (int i = 0; i < m->n; i++) {
 		free(m->seen[i].name);
+		free(m->seen[i].fold);
 		free(m->seen[i].weights);
 	}
 	m->n = 0;
@@ -114,6 +115,16 @@ static bool agree(const struct members *m, const struct frame *base, const struc
 	return refuse_pair(m, &m->seen[0], who, why);
 }
 
+/* What the member says, or fold_NAME in its name. */
+static char *fold_of(const struct member *id)
+{
+	const char *p = id->name ? strstr(id->name, "fold_") : NULL;
+
+	if (id->fold)
+		return xstrdup(id->fold);
+	return p ? xasprintf("%.*s", (int)strcspn(p + 5, "/"), p + 5) : NULL;
+}
+
 static bool take(struct members *m, const struct frame *base, const struct frame *f, const struct layer *l, int stream)
 {
 	struct member id;
@@ -127,6 +138,7 @@ static bool take(struct members *m, const struct frame *base, const struct frame
 	s = &m->seen[m->n++];
 	*s = (struct seen){ .stream = stream, .index = id.index, .of = id.of };
 	s->name = id.name ? xstrdup(id.name) : xasprintf("number %d", m->n);
+	s->fold = fold_of(&id);
 	s->weights = id.weights ? xstrdup(id.weights) : NULL;
 	if (l->type != DT_F4)
 		return fail(XDATA, "the probabilities of member %s are of type %s, not <f4", s->name, dtype_name(l->type));

@@ -6,7 +6,7 @@
 #define AVERAGE_PROBS_MEMBERS_H
 #include "common/frame.h"
 
-struct seen { char *name, *weights; int stream; int64_t index, of; };
+struct seen { char *name, *fold, *weights; int stream; int64_t index, of; };
 
 struct members {
 	int expected;            /* -n; 0 if not given */

@@ -1,5 +1,6 @@
 /* score: table of the scores of every case, with Dice where reference labels are given. */
 #include <stdlib.h>
+#include <string.h>
 #include "common/die.h"
 #include "common/io.h"
 #include "common/opt.h"
@@ -124,8 +125,12 @@ static void add_flags(struct table *t, const struct frame *f, int64_t z)
 
 static void add_rows(struct table *t, const struct frame *f)
 {
+	const char *subset = mpk_get_str(mpk_get_map(&f->header, "subset"), "name", NULL);
+
 	for (int64_t z = per_slice ? 0 : -1; z < (per_slice ? f->shape[0] : 0); z++) {
 		table_row(t, f->name);
+		if (subset)
+			table_subset(t, subset);
 		if (z < 0)
 			add_scores(t, f);
 		else
@@ -167,6 +172,7 @@ int main(int argc, char **argv)
 	struct outfile file = {0};
 	struct sink *out = NULL;
 	bool failed = false;
+	char *last = NULL;
 
 	opt_parse(&argc, &argv, opts, "", "table of the scores of every case, with Dice where reference labels are given");
 	if (pass && !output)
@@ -183,7 +189,10 @@ int main(int argc, char **argv)
 	if (references)
 		table_column(&table, "dice");
 	progress_begin(source_cases(in));
-	for (int n = 1; source_next(in, &f); n++) {
+	for (int n = 0; source_next(in, &f);) {
+		n += !last || strcmp(last, f.name);     /* subsets of the members are frames of one case */
+		free(last);
+		last = xstrdup(f.name);
 		if (f.failed)
 			sink_pass(out, in, &f);
 		else
@@ -196,6 +205,7 @@ int main(int argc, char **argv)
 		progress_step(f.name);
 	}
 	progress_end();
+	free(last);
 	write_table(&table, &file);
 	table_free(&table);
 	frame_free(&f);

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,14 @@ void table_row(struct table *t, const char *name)
 	t->row[t->n_rows++] = (struct row){ .name = clean(name) };
 }
 
+void table_subset(struct table *t, const char *subset)
+{
+	struct row *r = &t->row[t->n_rows - 1];
+
+	free(r->subset);
+	r->subset = clean(subset);
+}
+
 void table_put(struct table *t, const char *column, double value)
 {
 	struct row *r = &t->row[t->n_rows - 1];
@@ -102,6 +111,7 @@ char *table_text(struct table *t, size_t *length)
 {
 	char *text;
 	int *order = xmalloc((size_t)t->n_columns, sizeof *order), n = 0;
+	bool subsets = false;
 	FILE *out = open_memstream(&text, length);
 
 	if (!out)
@@ -110,13 +120,17 @@ char *table_text(struct table *t, size_t *length)
 		for (int c = 0; c < t->n_columns; c++)
 			if (t->column[c].rank == rank)
 				order[n++] = c;
-	fputs("case", out);
+	for (int k = 0; k < t->n_rows; k++)
+		subsets |= t->row[k].subset != NULL;
+	fputs(subsets ? "case\tsubset" : "case", out);
 	for (int i = 0; i < n; i++)
 		fprintf(out, "\t%s", t->column[order[i]].name);
 	fputs("\tflags\treason\n", out);
 	for (int k = 0; k < t->n_rows; k++) {
 		const struct row *r = &t->row[k];
 		fputs(r->name, out);
+		if (subsets)
+			fprintf(out, "\t%s", r->subset ? r->subset : "-");
 		for (int i = 0; i < n; i++)
 			tsv_put(out, order[i] < r->n ? r->value[order[i]] : NAN);
 		fprintf(out, "\t%s\t%s\n", r->flags ? r->flags : "-", r->reason && *r->reason ? r->reason : "-");
@@ -131,6 +145,7 @@ void table_free(struct table *t)
 {
 	for (int i = 0; i < t->n_rows; i++) {
 		free(t->row[i].name);
+		free(t->row[i].subset);
 		free(t->row[i].flags);
 		free(t->row[i].reason);
 		free(t->row[i].value);
