@@ -21,25 +21,30 @@ static void put_percent(FILE *out, double share)
 		fprintf(out, "%.3g %%", 100 * share);
 }
 
+static void put_number(FILE *out, const char *cell)
+{
+	fputs("<td class=\"number\">", out);
+	put_cell(out, cell);
+	fputs("</td>", out);
+}
+
 static void put_line(FILE *out, const struct tsv *t, const int *c, size_t row)
 {
 	double caught = number(t, row, c[CAUGHT]);
 
 	fputs("<tr><th scope=\"row\" class=\"number\">", out);
 	put_percent(out, number(t, row, c[BUDGET]));
-	fputs("</th><td class=\"number\">", out);
-	put_cell(out, tsv_cell(t, row, c[CASES]));
-	fputs("</td><td class=\"number\">", out);
-	put_cell(out, tsv_cell(t, row, c[THRESHOLD]));
-	fputs("</td><td class=\"number strong\">", out);
+	fputs("</th><td class=\"number strong\">", out);
 	put_percent(out, caught);
 	fprintf(out, "</td><td><span class=\"share\"><i style=\"width:%.0f%%\"></i></span></td><td class=\"number\">", isnan(caught) ? 0 : 100 * caught);
 	put_percent(out, number(t, row, c[LOW]));
 	fputs(" to ", out);
 	put_percent(out, number(t, row, c[HIGH]));
-	fputs("</td><td class=\"number\">", out);
-	put_cell(out, tsv_cell(t, row, c[MISSED]));
-	fputs("</td></tr>\n", out);
+	fputs("</td>", out);
+	put_number(out, tsv_cell(t, row, c[MISSED]));
+	put_number(out, tsv_cell(t, row, c[CASES]));
+	put_number(out, tsv_cell(t, row, c[THRESHOLD]));
+	fputs("</tr>\n", out);
 }
 
 bool decision_check(const struct tsv *t, const char *file)
@@ -71,11 +76,10 @@ void put_decision(FILE *out, const struct report *r)
 	html_text(out, tsv_cell(t, 0, c[SCORE]));
 	fprintf(out, " finds this share of the failed ones.%s</p>\n",
 	        clusters < CLUSTERS_FEW ? " With so few patients the figures are <strong>indicative</strong> only." : "");
-	fprintf(out, "<div class=\"wide\"><table class=\"plain\">\n<thead><tr><th scope=\"col\" class=\"number\">share to look at</th>"
-	        "<th scope=\"col\" class=\"number\">cases</th><th scope=\"col\" class=\"number\">score %s</th>"
-	        "<th scope=\"col\" class=\"number\">failed ones found</th><td></td>"
-	        "<th scope=\"col\" class=\"number\">interval</th><th scope=\"col\" class=\"number\">missed</th></tr></thead>\n<tbody>\n",
-	        r->confident ? "up to" : "from");
+	fprintf(out, "<div class=\"wide\"><table class=\"plain\">\n<thead><tr><th scope=\"col\" class=\"number\">look at</th>"
+	        "<th scope=\"col\" class=\"number\">failed ones found</th><td></td><th scope=\"col\" class=\"number\">interval</th>"
+	        "<th scope=\"col\" class=\"number\">missed</th><th scope=\"col\" class=\"number\">cases to look at</th>"
+	        "<th scope=\"col\" class=\"number\">score %s</th></tr></thead>\n<tbody>\n", r->confident ? "up to" : "from");
 	for (size_t i = 0; i < t->n_rows; i++)
 		put_line(out, t, c, i);
 	fputs("</tbody></table></div>\n</section>\n", out);

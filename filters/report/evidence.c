@@ -63,7 +63,15 @@ void put_cell(FILE *out, const char *cell)
 	}
 }
 
-/* Any table as it stands, names first; the row called `chosen` stands out. */
+static bool row_has(const struct tsv *t, size_t row, const char *word)
+{
+	for (int c = 0; word && c < t->n_columns; c++)
+		if (!strcmp(tsv_cell(t, row, c), word))
+			return true;
+	return false;
+}
+
+/* Any table as it stands, names first; rows with the cell `chosen` stand out. */
 static void put_table(FILE *out, const struct tsv *t, const char *chosen)
 {
 	fputs("<div class=\"wide\"><table class=\"plain\">", out);
@@ -75,7 +83,7 @@ static void put_table(FILE *out, const struct tsv *t, const char *chosen)
 	}
 	fputs("</tr></thead>\n<tbody>\n", out);
 	for (size_t i = 0; i < t->n_rows; i++) {
-		fprintf(out, "<tr%s>", chosen && !strcmp(tsv_cell(t, i, 0), chosen) ? " class=\"chosen\"" : "");
+		fprintf(out, "<tr%s>", row_has(t, i, chosen) ? " class=\"chosen\"" : "");
 		for (int c = 0; c < t->n_columns; c++) {
 			const char *tag = c ? "td" : "th";
 			fprintf(out, "<%s%s%s>", tag, c ? "" : " scope=\"row\"", t->is_text[c] ? "" : " class=\"number\"");

@@ -140,6 +140,7 @@ const headOf = (name) => Array.from(table.tHead.rows[0].cells).find((th) => th.d
 function makeSortable(th) {
 	const button = document.createElement("button");
 	button.type = "button";
+	th.dataset.title = th.textContent;
 	button.append(...th.childNodes);
 	th.append(button);
 	button.addEventListener("click", () => sortOrTurn(th.dataset.column));

@@ -83,6 +83,15 @@ class Browser:
         assert "exceptionDetails" not in r, (expression, r["exceptionDetails"])
         return r["result"].get("value")
 
+    def comes(self, expression, value):
+        """Whether it has that value, now or soon: what keys do happens in a task of its own."""
+        end = time.monotonic() + 20
+        while self.js(expression) != value:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
     def key(self, name, code, text=""):
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code,
