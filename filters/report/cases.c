@@ -33,18 +33,11 @@ static unsigned widest_picture(const struct report *r)
 /* The score's place between 0 and the largest finite one, in whole percent; 100 for an infinite one. */
 static int percent(const struct report *r, size_t row)
 {
-	double v = tsv_number(&r->table, row, r->score), most = 0;
+	double v = tsv_number(&r->table, row, r->score);
 
-	for (size_t i = 0; i < r->table.n_rows; i++) {
-		double w = tsv_number(&r->table, r->order[i], r->score);
-		if (!isfinite(w))
-			continue;
-		most = w;
-		break;
-	}
-	if (r->confident || isnan(v) || v < 0 || most <= 0)
+	if (isnan(v) || v < 0 || r->largest <= 0)
 		return 0;
-	return isinf(v) ? 100 : (int)(100 * v / most + 0.5);
+	return isinf(v) ? 100 : (int)(100 * v / r->largest + 0.5);
 }
 
 static void put_picture(FILE *out, const struct report *r, size_t row)

@@ -15,8 +15,8 @@ static const struct { const char *heading, *words; } figures[4] = {
 	{ "Score and Dice", "A point is a case. Points should fall from the upper left to the lower right: the more doubt, the lower Dice." },
 	{ "What is left when the most doubtful cases are set aside", "Mean error (1 \xe2\x88\x92 Dice) of the cases that are kept. The sooner the line falls "
 	  "towards the left, the better the score finds the bad cases; a score that knows nothing stays level." },
-	{ "Are the probabilities honest?", "Voxels of a predicted probability against the share of them that really is foreground. On the diagonal "
-	  "probabilities mean what they say; below it the network is too sure." },
+	{ "Are the probabilities honest?", "How often a predicted probability came true. On the diagonal probabilities mean what they say; "
+	  "below it the network is too sure." },
 	{ "Number of members", "What another checkpoint in the ensemble gains." },
 };
 

@@ -53,6 +53,8 @@ bool report_order(struct report *r, const char *score)
 	p = xcalloc(n, sizeof *p);
 	for (size_t i = 0; i < n; i++) {
 		double v = r->score < 0 ? NAN : tsv_number(&r->table, i, r->score);
+		if (isfinite(v) && v > r->largest)
+			r->largest = v;
 		p[i] = (struct place){ i, has_flag(r, i, "failed") ? 0 : isnan(v) ? 2 : 1, r->confident ? -v : v };
 	}
 	qsort(p, n, sizeof *p, by_doubt);

@@ -25,6 +25,7 @@ struct report {
 	const char *file;        /* its name, for messages */
 	int name, score, dice, flags, reason;   /* columns, -1 where missing; score is missing only where all cases failed */
 	bool confident;          /* large scores are sure, not doubtful */
+	double largest;          /* finite score */
 	size_t *order;           /* [table.n_rows]: rows, the most doubtful first */
 	struct picture *picture; /* [table.n_rows] */
 	size_t n_pictures;
