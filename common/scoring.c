@@ -41,12 +41,15 @@ bool scoring_any(const struct scoring *s)
 }
 
 /* The foreground, every value but 0, and each class or region. */
-static void begin_parts(struct scoring *s, int64_t width, bool foreground_only, bool lengths)
+static bool begin_parts(struct scoring *s, int64_t width, bool foreground_only, bool lengths)
 {
 	const struct labels *l = &s->segmentation.labels;
 
 	s->n_slots = l->n_foreground + 2;               /* label values have no gaps */
 	s->n_parts = foreground_only ? 1 : 1 + labels_n_structures(l);
+	if ((size_t)s->n_parts * (size_t)s->n_slots > memory_limit)
+		return fail(XDATA, "its %d classes or regions need more than the limit of %zu MiB (--memory raises it)",
+		            s->n_parts - 1, memory_limit >> 20);
 	if (s->n_parts > s->parts_made) {
 		s->part = xrealloc(s->part, (size_t)s->n_parts, sizeof *s->part);
 		for (; s->parts_made < s->n_parts; s->parts_made++)
@@ -65,6 +68,7 @@ static void begin_parts(struct scoring *s, int64_t width, bool foreground_only, 
 	}
 	s->seen = xrealloc(s->seen, (size_t)s->n_slots, 1);
 	s->row = xrealloc(s->row, (size_t)width, 1);
+	return true;
 }
 
 static bool begin_views(struct scoring *s, size_t slab_voxels)
@@ -99,11 +103,8 @@ bool scoring_begin(struct scoring *s, const struct frame *f, bool as_coded, bool
 {
 	size_t slab = (size_t)f->slab[0] * (size_t)f->slab[1] * (size_t)f->shape[2];
 
-	if (!segmentation_begin(&s->segmentation, f))
+	if (!segmentation_begin(&s->segmentation, f) || !begin_views(s, slab) || !begin_parts(s, f->shape[2], as_coded, lengths))
 		return false;
-	if (!begin_views(s, slab))
-		return false;
-	begin_parts(s, f->shape[2], as_coded, lengths);
 	s->seg = s->segmentation.value;
 	slices_begin(&s->of_case, 1);
 	slices_begin(&s->slices, f->shape[0]);

@@ -44,6 +44,18 @@ static struct length length_of(const char *option, const char *text)
 	return l;
 }
 
+static _Noreturn void unknown(const char *name)
+{
+	char *names = xstrdup(aggregation_names[0]);
+
+	for (int a = 1; a < AGGREGATIONS; a++) {
+		char *more = xasprintf("%s %s", names, aggregation_names[a]);
+		free(names);
+		names = more;
+	}
+	opt_usage("-a: '%.40s' is none of %s", name, names);
+}
+
 static void choose(const char *text)
 {
 	char *names = xstrdup(text);
@@ -56,7 +68,7 @@ static void choose(const char *text)
 		while (a < AGGREGATIONS && strcmp(s, aggregation_names[a]))
 			a++;
 		if (a == AGGREGATIONS)
-			opt_usage("-a: '%s' is no aggregation (the page aggregate(1) lists them)", s);
+			unknown(s);
 		if (isnan(threshold) && a >= A_THRESHOLD_MEAN && a <= A_THRESHOLD_SHARE)
 			opt_usage("%s needs --threshold", s);
 		settings.wanted[a] = true;

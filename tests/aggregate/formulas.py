@@ -104,8 +104,8 @@ said = run("aggregate -k --memory 1M -a ring < in.frames > out.frames", 3)
 assert "the distance to the boundary needs the whole case" in said and "failed" in read("out.frames")[0]
 
 # usage
-for words, about in (("-a nonsense", "'nonsense' is no aggregation"), ("-a threshold_mean", "needs --threshold"), ("--width 2cm", "is no length"),
-                     ("--width 0", "is no length"), ("--patch 1.5", "no whole number"), ("--quantile 1", "neither a number"), ("-a mean,", "'' is no aggregation")):
+for words, about in (("-a nonsense", "'nonsense' is none of mean sum "), ("-a threshold_mean", "needs --threshold"), ("--width 2cm", "is no length"),
+                     ("--width 0", "is no length"), ("--patch 1.5", "no whole number"), ("--quantile 1", "neither a number"), ("-a mean,", "'' is none of mean sum ")):
     said = run(f"aggregate {words} < in.frames", 2)
     assert about in said and said.count("\n") == 1, said
 
@@ -117,4 +117,6 @@ f["layers"][0] = ({"kind": "label"}, seg[None].astype("<u2"))
 save("in.frames", [f])
 said = run("contour-norm --per-slice < in.frames > out.frames", 3)
 assert said == "contour-norm: tall: 1203 scores of each of 1000 slices are more than a stream holds; fewer can be asked for\n", said
+said = run("contour-norm --memory 100K < in.frames > out.frames", 3)
+assert said == "contour-norm: tall: its 400 classes or regions need more than the limit of 0 MiB (--memory raises it)\n", said
 run("contour-norm < in.frames | score > out.tsv")
