@@ -168,7 +168,9 @@ static double aurc_best(const struct rated *r, const unsigned *w)
 
 static double e_aurc(const struct rated *r, const unsigned *w)
 {
-	return aurc(r, w) - aurc_best(r, w);
+	double all = aurc(r, w), above = all - aurc_best(r, w);
+
+	return above > 1e-12 * fabs(all) ? above : 0;            /* what is less is rounding */
 }
 
 /* 1: the best order, 0: as good as chance, whose expected R_k is the mean risk at every k. */
