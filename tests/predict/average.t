@@ -25,7 +25,9 @@ for (head, members), (other, average) in zip(frames(open(sys.argv[1], "rb")), fr
     for _, a in members[1:]:
         want = rounded(want + a)
     want = rounded(want / np.float32(3))
-    assert (got == want).all(), np.abs(got - want).max()
+    # By default every window goes through all folds, and sums are made in that order.
+    off = np.abs(got - want).max()
+    assert off <= (0 if half else 1e-6 * np.abs(want).max()), off
 PYTHON
 done
 # Threads change nothing; an average of one is that one; it is no mean of probabilities.
