@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/die.h"
 #include "filters/report/report.h"
 
@@ -41,11 +42,30 @@ static bool find_columns(struct report *r, const char *score)
 	return true;
 }
 
+/* Rows of subsets of the members (average-probs --subsets) leave the table: a case is that of all members. */
+static void leave_subsets_out(struct tsv *t)
+{
+	int c = tsv_column(t, "subset");
+	size_t kept = 0, width = (size_t)t->n_columns;
+
+	for (size_t i = 0; c >= 0 && i < t->n_rows; i++)
+		kept += !strcmp(tsv_cell(t, i, c), "all");
+	if (!kept)
+		return;
+	kept = 0;
+	for (size_t i = 0; i < t->n_rows; i++)
+		if (!strcmp(tsv_cell(t, i, c), "all"))
+			memmove(t->cell + kept++ * width, t->cell + i * width, width * sizeof *t->cell);
+	t->n_rows = kept;
+}
+
 bool report_order(struct report *r, const char *score)
 {
-	size_t n = r->table.n_rows;
+	size_t n;
 	struct place *p;
 
+	leave_subsets_out(&r->table);
+	n = r->table.n_rows;
 	if (!n)
 		return fail(XDATA, "%s has a line of names but no cases", r->file);
 	if (!find_columns(r, score))

@@ -29,6 +29,8 @@ static const struct words columns[] = {
 	{ "generalized_dice", "generalized Dice of two members' segmentations, mean over the pairs" },
 	{ "samples_iou", "voxels that all members give to the class, divided by those that any does" },
 	{ "soft_dice_confidence", "Dice of the segmentation that the mean probabilities let expect; 1: sure" },
+	{ "slice", "number of the slice, counted from 0" },
+	{ "subset", "which of the members were averaged" },
 	{ "members", "how many checkpoints were averaged" },
 	{ "flags", "what to know about a case" },
 	{ "reason", "why a case failed" },

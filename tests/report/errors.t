@@ -49,6 +49,9 @@ first() { grep -m 1 -o 'row">[a-z_0-9]*' "$1"; }
 printf 'case\tflags\treason\na\tfailed\tdecode: no image\nb\tfailed\tdecode: no image\n' > failed.tsv
 report failed.tsv > failed.html
 [ "$(grep -c 'decode: no image</td>' failed.html)" -eq 2 ]
+awk -v OFS='\t' 'NR == 1 { print $0, "subset"; next } { print $0, "first_1"; print $0, "all" }' "$table" > subsets.tsv
+report subsets.tsv > all.html
+[ "$(grep -c '^<tr><td class="rank">' all.html)" -eq 24 ]
 report "$table" > one.html
 report "$table" > two.html
 cmp one.html two.html

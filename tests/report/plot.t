@@ -26,6 +26,7 @@ wrong 3 'is no table of calibrate' reliability nodice.tsv none.svg
 wrong 3 'is no table of correlate' members nodice.tsv none.svg
 wrong 4 'cannot read' scatter missing.tsv none.svg
 wrong 4 'cannot write' scatter "$TESTS/phantom/documented.tsv" missing/none.svg
+wrong 3 'is empty' members /dev/null none.svg
 wrong 2 'is none of' histogram nodice.tsv none.svg
 wrong 2 'neither in .svg' scatter nodice.tsv none.jpg
 wrong 2 'are needed' scatter nodice.tsv
