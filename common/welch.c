@@ -2,14 +2,14 @@
 #include "common/stats.h"
 #include "common/welch.h"
 
-static const double quantum = 0x1p-56;          /* every fp32 in [2^-32, 1] is a multiple; smaller ones round to it */
+static const double quantum = 0x1p-56;          /* every fp32 in [2^-32, 1] is a multiple; others are cut to one */
 
 void welch_add(struct welch *w, double background, double foreground)
 {
 	double group[2] = { background, foreground };
 
 	for (int g = 0; g < 2; g++) {
-		uint64_t q = (uint64_t)llrint((group[g] < 1 ? group[g] : 1) / quantum);
+		uint64_t q = (uint64_t)(int64_t)((group[g] < 1 ? group[g] : 1) * 0x1p56);
 		w->sum[g] += q;
 		w->square[g] += (unsigned __int128)q * q;
 	}

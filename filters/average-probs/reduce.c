@@ -148,6 +148,19 @@ void reduce_scores(struct reduce *r, struct frame *f)
 
 /* ---- all members at hand ---- */
 
+/* Asks for the next run of every member and channel while the results of this one are made. */
+static void fetch_ahead(const struct work *j, size_t at)
+{
+	const struct reduce *r = j->r;
+
+	for (int m = 0; m < r->members && at + LOOPS_RUN <= j->voxels; m++)
+		for (size_t c = 0; c < (size_t)r->channels; c++) {
+			const float *next = (const float *)j->layers[m]->data + c * j->voxels + at;
+			for (size_t v = 0; v < LOOPS_RUN; v += 64 / sizeof *next)
+				__builtin_prefetch(next + v, 0, 2);
+		}
+}
+
 static void slab_run(const struct work *j, struct worker *w, size_t at, size_t n)
 {
 	const struct reduce *r = j->r;
@@ -163,6 +176,7 @@ static void slab_run(const struct work *j, struct worker *w, size_t at, size_t n
 		}
 	}
 	w->sums.members = r->members;
+	fetch_ahead(j, at + n);
 	sums_results(&j->to, at, &w->sums, 0, n, label_of(r, w, r->members), LOOPS_RUN);
 	if (r->scores)
 		tally_run(r, w, &w->sums, 0, label, LOOPS_RUN, n);
