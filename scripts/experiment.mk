@@ -10,13 +10,15 @@
 #	OUT/pictures/CASE_overlay.png, OUT/pictures/CASE_panel.png
 #	pictures, labels                those of all cases
 #
-# CHECKPOINTS names the members (fold_*/checkpoint_NUMBER.pth of MODEL), MAPS the maps of average-probs, THREADS what a
-# process may use.  The programs are those on PATH: PATH=$(qualm --exec-path):$PATH.
+# CHECKPOINTS names the members (fold_*/checkpoint_NUMBER.pth of MODEL), MAPS and SCORES those of average-probs, AGGREGATIONS
+# those of aggregate (each may be all), THREADS what a process may use.  The programs are those on PATH: PATH=$(qualm --exec-path):$PATH.
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
 OUT         ?= out
 MAPS        ?= total_entropy,t_test
+SCORES      ?= pairwise_dice,soft_dice_confidence
+AGGREGATIONS ?= foreground
 THREADS     ?= 1
 CHECKPOINTS ?= $(sort $(wildcard $(MODEL)/fold_*/checkpoint_[0-9]*.pth))
 $(foreach v,MODEL IMAGES,$(if $($(v)),,$(error $(v)=FOLDER is needed)))
@@ -42,9 +44,9 @@ pictures: $(CASES:%=$(OUT)/pictures/%_overlay.png)
 # In a pipe only the last status counts; a stage that died leaves the next one without a trailer, and that fails.
 define rules
 $(OUT)/mean/$(1).frames: $(call files,$(1)) $(CHECKPOINTS) $(MODEL)/plans.json $(MODEL)/dataset.json | $(OUT)/mean
-	decode $(call files,$(1)) | normalize '$(MODEL)' | infer-checkpoint -j $(THREADS) $(CHECKPOINTS) | average-probs $(if $(MAPS),-m $(MAPS)) > $$@.tmp && mv $$@.tmp $$@
+	decode $(call files,$(1)) | normalize '$(MODEL)' | infer-checkpoint -j $(THREADS) $(CHECKPOINTS) | average-probs $(if $(MAPS),-m $(MAPS)) $(if $(SCORES),-s $(SCORES)) > $$@.tmp && mv $$@.tmp $$@
 $(OUT)/scores/$(1).tsv: $(OUT)/mean/$(1).frames | $(OUT)/scores
-	entropy < $$< | segment -d | contour-norm | score $(reference) -o $$@
+	entropy < $$< | segment -d | contour-norm | $(if $(AGGREGATIONS),aggregate -a $(AGGREGATIONS) | )score $(reference) -o $$@
 $(OUT)/labels/$(1)$(call ending,$(1)): $(OUT)/mean/$(1).frames | $(OUT)/labels
 	segment -d < $$< | encode -o $(OUT)/labels
 $(OUT)/pictures/$(1)_overlay.png $(OUT)/pictures/$(1)_panel.png &: $(OUT)/mean/$(1).frames | $(OUT)/pictures

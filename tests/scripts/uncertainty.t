@@ -12,8 +12,9 @@ while read -r ending; do
 done < endings
 
 # The table and the label maps are those of one pipeline, whatever is spread over how many processes.
-decode images | normalize "$model" | infer-checkpoint "$model"/fold_0/checkpoint_[0-9]*.pth | average-probs -m total_entropy,t_test |
-	entropy | segment | encode -p -o wanted | contour-norm | score -r "$reference" -o wanted.tsv
+decode images | normalize "$model" | infer-checkpoint "$model"/fold_0/checkpoint_[0-9]*.pth |
+	average-probs -m total_entropy,t_test -s pairwise_dice,soft_dice_confidence | entropy | segment | encode -p -o wanted | contour-norm |
+	aggregate -a foreground | score -r "$reference" -o wanted.tsv
 check() {
 	cmp wanted.tsv "$1/scores.tsv"
 	diff -r wanted "$1/labels"
