@@ -90,6 +90,18 @@ static void lines(const struct study *s, const struct group *g, const struct met
 	free(share);
 }
 
+/* Which scores cost rows, for -v. */
+static void say_missing(const struct study *s, const struct group *g)
+{
+	for (int i = 0; i < s->n_scores; i++) {
+		size_t missing = 0;
+		for (size_t k = 0; k < g->n; k++)
+			missing += isnan(tsv_number(s->t, g->row[k], s->score[i]));
+		if (missing)
+			say("%s is nan in %zu of %zu rows, which are left out for all", s->t->name[s->score[i]], missing, g->n);
+	}
+}
+
 void table_of_ranks(const struct study *s, const struct group *g, struct figure by)
 {
 	const struct metric *m = by.metric;
@@ -108,6 +120,8 @@ void table_of_ranks(const struct study *s, const struct group *g, struct figure 
 	struct figures f = {0};
 
 	n = study_rows(x, y, row, s, g, s->score, s->n_scores, m->correlation);
+	if (verbose)
+		say_missing(s, g);
 	n_clusters = clusters_among(cluster, &s->clusters, row, n);
 	for (int i = 0; i < s->n_scores; i++)
 		rated_make(&c.rated[i], x + (size_t)i * g->n, y, n, (struct reading){ s->confident[i], s->large_is_bad });

@@ -135,6 +135,7 @@ for n, equal in ((1, 0), (2, 0), (5, 2), (5, 1), (5, 3)):
     run("correlate -r spearman few.tsv")
 write("none.tsv", ["case", "dice", "a", "b"], [["p", "nan", 1, 2], ["q", 0.5, "nan", 2], ["r", 0.7, 3, "nan"]])
 assert table(run("correlate -m aurc,spearman none.tsv")[0])[0]["n"] == "1"
+assert "a is nan in 1 of 3 rows" in run("correlate -v -r aurc none.tsv")[1]
 out, said = run("correlate -r aurc none.tsv")
 assert table(out) == [] and "no row of 3" in said
 
