@@ -30,12 +30,12 @@ static unsigned widest_picture(const struct report *r)
 	return w;
 }
 
-/* The score's place between 0 and the largest finite one, in whole percent; 100 for an infinite one. */
+/* The score's place between 0 and the largest finite one, in whole percent; 100 for an infinite one; 0 for a confidence. */
 static int percent(const struct report *r, size_t row)
 {
 	double v = tsv_number(&r->table, row, r->score);
 
-	if (isnan(v) || v < 0 || r->largest <= 0)
+	if (r->confident || isnan(v) || v < 0 || r->largest <= 0)
 		return 0;
 	return isinf(v) ? 100 : (int)(100 * v / r->largest + 0.5);
 }
@@ -81,7 +81,7 @@ static void put_row(FILE *out, const struct report *r, size_t rank, const int *c
 	size_t row = r->order[rank];
 
 	fprintf(out, "<tr%s><td class=\"rank\">%zu</td><th scope=\"row\">", has_warning(r, row) ? " class=\"flagged\"" : "", rank + 1);
-	html_text(out, tsv_cell(&r->table, row, r->name));
+	html_name(out, tsv_cell(&r->table, row, r->name));
 	fputs("</th>", out);
 	if (r->n_pictures)
 		put_picture(out, r, row);
@@ -107,7 +107,7 @@ static void put_head(FILE *out, const char *name, const char *column, const char
 		putc('"', out);
 	}
 	putc('>', out);
-	html_text(out, name);
+	html_name(out, name);
 	fputs("</th>", out);
 }
 
@@ -120,7 +120,7 @@ void put_cases(FILE *out, const struct report *r)
 		fprintf(out, " %upx", widest_picture(r) + 16);
 	for (int i = 0; i < n; i++)
 		fputs(" minmax(6.5rem, 9rem)", out);
-	fputs(" minmax(6rem, 1.2fr)\">\n<thead><tr>", out);
+	fputs(" minmax(9rem, 1.2fr)\">\n<thead><tr>", out);
 	put_head(out, "#", "rank", "rank");
 	put_head(out, "case", "case", NULL);
 	if (r->n_pictures)

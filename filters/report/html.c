@@ -63,6 +63,16 @@ void html_text(FILE *out, const char *s)
 		put(out, &s, in_html);
 }
 
+void html_name(FILE *out, const char *s)
+{
+	while (*s) {
+		bool joint = strchr("_.:-", *s) && s[1];
+		put(out, &s, in_html);
+		if (joint)
+			fputs("<wbr>", out);
+	}
+}
+
 void html_json(FILE *out, const char *s)
 {
 	putc('"', out);

@@ -160,7 +160,8 @@ function addColumn(name) {
 	const head = document.createElement("th");
 	head.scope = "col";
 	head.dataset.column = name;
-	head.textContent = name;
+	for (const part of name.split(/(?<=[_.:-])/))
+		head.append(part, document.createElement("wbr"));
 	head.title = column.words;
 	head.className = column.text ? "" : "number";
 	makeSortable(head);

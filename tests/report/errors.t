@@ -43,7 +43,7 @@ grep -q 'holds no CASE_thumbnail.png' err
 # A score that is a confidence turns the order round; a table of failed cases has no scores; the same bytes each time.
 report -x dice --orient confidence "$table" > low.html
 report -x dice "$table" > high.html
-first() { grep -m 1 -o 'row">[a-z_0-9]*' "$1"; }
+first() { grep -m 1 '^<tr><td class="rank">' "$1" | sed 's/<wbr>//g; s/.*scope="row">\([a-z_0-9]*\).*/row">\1/'; }
 [ "$(first low.html)" = "row\">$(sort -t '	' -k 2,2g "$table" | sed -n 2p | cut -f 1)" ]
 [ "$(first high.html)" = "row\">$(sort -t '	' -k 2,2gr "$table" | sed -n 1p | cut -f 1)" ]
 printf 'case\tflags\treason\na\tfailed\tdecode: no image\nb\tfailed\tdecode: no image\n' > failed.tsv
