@@ -103,7 +103,7 @@ assert browser.complaints() == []
 
 # ---- names that could break it, flags, failed cases, no labels ----
 
-odd = ["a<b>&amp;\"c'", "</script><script>throw 1</script>", "<!--<script>", "Ärzte 日本 𝔸", "{{cases}}", "\\u003c\\n", "x" * 200]
+odd = ["a<b>&amp;\"c'", "</script><script>throw 1</script>", "<!--<script>", "</script x", "<!--<script x", "Ärzte 日本 𝔸", "{{cases}}", "\\u003c\\n", "x" * 200]
 rows = [["case", "mask_pixels", "class_entropy", "members", "flags", "reason"]]
 rows += [[name, 10, 5 - i / 10, 3, "one_member", "-"] for i, name in enumerate(odd)]
 rows += [[b"bad \xff\xc3 bytes", 10, 1, 3, "one_member,some_new_flag", "-"], ["none", 0, "inf", 3, "one_member,empty,no_contour", "-"],
