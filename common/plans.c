@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -342,6 +343,8 @@ static bool read_plan(struct plan *p, const struct json *top, const char *config
 			return false;
 		p->previous_stage = xstrdup(text);
 	}
+	if (has(&c, "batch_size") && (!lookup(&v, &c, "batch_size") || !json_int(&p->batch_size, &v, 1, INT_MAX)))
+		return false;
 	if (!stock_classes(top, &c) || !read_transpose(p, top) || !read_geometry(p, &c) || !read_normalization(p, top, &c) ||
 	    !read_resampler(&p->data, &c, "data", false) || !read_resampler(&p->seg, &c, "seg", true) ||
 	    !read_resampler(&p->probabilities, &c, "probabilities", false) || !read_architecture(p, &c))

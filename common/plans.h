@@ -50,6 +50,7 @@ struct plan {
 	char *plans_name, *configuration, *reader;   /* reader: plans' image_reader_writer */
 	bool is_2d;
 	int64_t patch_size[3];
+	int batch_size;                         /* of training; 0 where the plans have none */
 	double spacing[3];                      /* target; [0] is NaN for 2d */
 	int transpose_forward[3], transpose_backward[3];
 	int n_channels;                         /* normalised image channels */

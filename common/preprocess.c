@@ -127,7 +127,7 @@ static void set_grids(struct grids *g, const float *image, int64_t channels, con
 		memcpy(g->network, g->after_crop, sizeof g->network);
 }
 
-static bool check_grids(const struct grids *g, int64_t channels, const struct plan *p)
+static bool check_grids(const struct grids *g, int64_t channels, bool segmented, const struct plan *p)
 {
 	size_t bytes;
 
@@ -139,7 +139,7 @@ static bool check_grids(const struct grids *g, int64_t channels, const struct pl
 		return fail(XDATA,
 		            "the plan's grid for it, %lld x %lld x %lld, is over the limit of %zu MiB (--memory raises it)",
 		            (long long)g->network[0], (long long)g->network[1], (long long)g->network[2], memory_limit >> 20);
-	if (p->previous_stage && p->seg.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
+	if (segmented && p->seg.kind == RESAMPLE_IDENTITY && memcmp(g->network, g->after_crop, sizeof g->network))
 		return fail(XDATA, "the plan resamples images but not segmentations (no_resampling_hack)");
 	return true;
 }
@@ -229,20 +229,29 @@ static bool one_channel(float *out, const float *image, int channel, const unsig
 bool preprocess(float **out, struct grids *g, const float *image, int64_t channels, const int64_t shape[3],
                 const double spacing_mm[3], const struct orientation *o, const int16_t *previous, const struct labels *labels, const struct plan *p)
 {
+	return preprocess_training(out, NULL, g, image, channels, shape, spacing_mm, o, previous, NULL, labels, p);
+}
+
+bool preprocess_training(float **out, int16_t **label_out, struct grids *g, const float *image, int64_t channels,
+                         const int64_t shape[3], const double spacing_mm[3], const struct orientation *o, const int16_t *previous,
+                         const int16_t *label, const struct labels *labels, const struct plan *p)
+{
 	int64_t all = channels + (previous ? labels->n_foreground : 0);
-	bool masked = previous != NULL, ok = true;
+	bool masked = previous || label, ok = true;
 	unsigned char *mask = NULL;
-	int16_t *seg = NULL;
+	int16_t *seg = NULL, *truth = NULL;
 
 	if (channels != p->n_channels)
 		return fail(XDATA, "the image has %lld channels, the plan %d", (long long)channels, p->n_channels);
 	set_grids(g, image, channels, shape, spacing_mm, o, p);
-	if (!check_grids(g, all, p))
+	if (!check_grids(g, all, previous || label, p))
 		return false;
 	for (int c = 0; c < p->n_channels; c++)
 		masked |= p->use_mask[c] && p->scheme[c] == NORM_ZSCORE;
 	if (masked)
 		mask = nonzero_mask(image, channels, g);
+	if (label)
+		truth = crop_labels(mask, label, g);
 	if (previous)
 		seg = crop_labels(mask, previous, g);
 	*out = xaligned((size_t)all * voxels_of(g->network), sizeof **out);
@@ -250,6 +259,11 @@ bool preprocess(float **out, struct grids *g, const float *image, int64_t channe
 		ok = one_channel(*out + (size_t)c * voxels_of(g->network), image + (size_t)c * voxels_of(shape), c, mask, g, p);
 	if (ok && previous)
 		add_labels(*out + (size_t)channels * voxels_of(g->network), seg, labels, g, p);
+	if (ok && label) {
+		*label_out = xmalloc(voxels_of(g->network), sizeof **label_out);
+		resample_seg(*label_out, g->network, truth, g->after_crop, &p->seg, g->spacing, g->network_spacing);
+	}
+	free(truth);
 	free(seg);
 	free(mask);
 	if (!ok) {

@@ -34,6 +34,12 @@ int64_t grids_strides(int64_t stride[3], const struct grids *g);
 bool preprocess(float **out, struct grids *g, const float *image, int64_t channels, const int64_t shape[3],
                 const double spacing_mm[3], const struct orientation *o, const int16_t *previous, const struct labels *labels, const struct plan *p);
 
+/* The same of a training case with its label map [shape].  *label_out (malloc'ed, caller frees): [g->network], -1 for background
+ * where the image is zero; what is labelled there counts as inside, for z-scores too. */
+bool preprocess_training(float **out, int16_t **label_out, struct grids *g, const float *image, int64_t channels,
+                         const int64_t shape[3], const double spacing_mm[3], const struct orientation *o, const int16_t *previous,
+                         const int16_t *label, const struct labels *labels, const struct plan *p);
+
 /* Back: logits, or the features of which a head makes them, on the network's grid to probabilities on the image's in file
  * order: resample, head, softmax or sigmoid, undo crop (outside: background exactly 1 for classes, all 0 for regions), undo
  * transpose.  Planes of the file can be made one by one, of a few planes along one axis of the network's grid; they are the

@@ -14,6 +14,7 @@
 static const char *output, *group;
 static int n_folds = 5, seed = 12345;
 static bool clean;
+static regex_t expression;               /* of group */
 
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", &output, "FOLDER", "where splits_final.json goes ($nnUNet_preprocessed/DATASET)"),
@@ -25,6 +26,17 @@ static const struct opt opts[] = {
 };
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void read_group(void)
+{
+	char text[200];
+	int e = regcomp(&expression, group, REG_EXTENDED);
+
+	if (!e)
+		return;
+	regerror(e, &expression, text, sizeof text);
+	opt_usage("--group: '%s' is no extended regular expression: %s", group, text);
+}
 
 static void need(int n, const char *what)
 {
@@ -48,14 +60,14 @@ static void deal_shuffled(int *fold, int n)
 }
 
 /* What the expression finds in a name: its first pair of parentheses, or all of the match; malloc'ed. */
-static char *group_of(const regex_t *r, const char *name)
+static char *group_of(const char *name)
 {
 	regmatch_t m[2];
 	int k;
 
-	if (regexec(r, name, 2, m, 0))
+	if (regexec(&expression, name, 2, m, 0))
 		die(XDATA, "%s: --group '%s' matches nothing in this name", name, group);
-	k = r->re_nsub && m[1].rm_so >= 0 ? 1 : 0;
+	k = expression.re_nsub && m[1].rm_so >= 0 ? 1 : 0;
 	return xasprintf("%.*s", (int)(m[k].rm_eo - m[k].rm_so), name + m[k].rm_so);
 }
 
@@ -63,18 +75,11 @@ static char *group_of(const regex_t *r, const char *name)
  * disease, are spread over all folds. */
 static void deal_groups(int *fold, char **name, int n)
 {
-	char **key = xmalloc((size_t)n, sizeof *key), **sorted = xmalloc((size_t)n, sizeof *sorted), text[200];
+	char **key = xmalloc((size_t)n, sizeof *key), **sorted = xmalloc((size_t)n, sizeof *sorted);
 	int n_groups = 0;
-	regex_t r;
-	int e = regcomp(&r, group, REG_EXTENDED);
 
-	if (e) {
-		regerror(e, &r, text, sizeof text);
-		opt_usage("--group: '%s' is no extended regular expression: %s", group, text);
-	}
 	for (int i = 0; i < n; i++)
-		sorted[i] = key[i] = group_of(&r, name[i]);
-	regfree(&r);
+		sorted[i] = key[i] = group_of(name[i]);
 	qsort(sorted, (size_t)n, sizeof *sorted, by_name);
 	for (int i = 0; i < n; i++)
 		if (!i || strcmp(sorted[i], sorted[n_groups - 1]))
@@ -135,6 +140,8 @@ int main(int argc, char **argv)
 	opt_parse(&argc, &argv, opts, "DATASET", "divide the training cases into the folds of a cross-validation");
 	if (argc != 1)
 		opt_usage("expected one operand, the data set");
+	if (group)
+		read_group();
 	if (!training_set_open(&s, argv[0], output) || !training_set_cases(&s) || !training_set_make_folder(&s))
 		die_failed();
 	char *path = xasprintf("%s/splits_final.json", s.preprocessed), **name = names_of(&s);
@@ -150,6 +157,8 @@ int main(int argc, char **argv)
 		die_failed();
 	put_table(fold, s.n);
 	json_object_put(json);
+	if (group)
+		regfree(&expression);
 	free(fold);
 	free(name);
 	free(path);

@@ -33,6 +33,7 @@ triage            scores.tsv      -b+1                                  text
 fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
+sample-patches    -               -c+2d+-i+4+-b+3+-o+pre.d+raw/Dataset506_Phantom    stream
 '
 failed=0 n=0
 wrong() { echo "$case: $*"; failed=1; }
