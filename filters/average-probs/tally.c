@@ -222,7 +222,8 @@ void tally_scores(struct frame *f, const struct tally *t, unsigned scores, const
 {
 	size_t n = (size_t)t->structures;
 	double *x = xmalloc(pairs(t) + 1, sizeof *x), *y = xmalloc(3 * n + 1, sizeof *y), *iou = y, *cv = y + n, *soft = y + 2 * n;
-	double voxel_mm3 = f->spacing_mm[0] * f->spacing_mm[1] * f->spacing_mm[2];
+	bool picture = f->shape[0] == 1 && f->spacing_mm[0] == 999;     /* nnU-Net's thickness for what has none */
+	double voxel_mm3 = (picture ? 1 : f->spacing_mm[0]) * f->spacing_mm[1] * f->spacing_mm[2];
 	bool nothing = true;
 
 	put_pairwise(f, t, scores, labels, x, y);

@@ -18,12 +18,12 @@ static int rank_of(const char *name)
 			return i;
 	for (int i = 0; map_kinds[i]; i++)
 		if (!strcmp(name, map_kinds[i]))
-			return 10 + i;
+			return 10 + i;                  /* below 29 */
 	if (!strcmp(name, "members"))
 		return 100;
 	if (!strncmp(name, "dice:", 5))                /* classes and regions come after what is of the whole case */
 		return 30;
-	return strchr(name, ':') ? 31 : 20;
+	return strchr(name, ':') ? 31 : 29;
 }
 
 /* A cell or name on one line and in one column. */

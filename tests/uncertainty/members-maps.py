@@ -225,6 +225,10 @@ assert S["in_one"]["volume_mean_mm3:LV"] == 4 / 3 * math.prod(SPACING) and abs(S
 m = read("all.frames")[list(CASES).index("exact")]["data"]["pairwise_kl"][0][1]
 assert m.max() <= 24 and m.max() > 2
 
+save("in.frames", [case("picture", list(CASES["in_one"]), LABELS[3], spacing_mm=[999.0, 1.0, 1.0]), case("plane", list(CASES["in_one"]), LABELS[3], spacing_mm=[9.0, 1.0, 0.5])])
+run("average-probs -s volume_mean_mm3 < in.frames > out.frames")
+assert [f["scores"]["volume_mean_mm3:LV"] for f in read("out.frames")] == [4 / 3, 6.0]
+
 # threads, slabs, forms and order of members: the same bytes
 for name in "3d_5_5", "3d_5_regions", "exact":
     P, f = CASES[name], frames[list(CASES).index(name)]
