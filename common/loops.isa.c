@@ -40,9 +40,12 @@ INLINE uint64_t quanta(double x, double q)
 	return bits_of(x + magic) - bits_of(magic);
 }
 
-/* (double)q, which not every instruction set has: two halves, exact each, and one rounding. */
+/* (double)q.  Not every instruction set has it: two halves, exact each, and one rounding. */
 INLINE double real(uint64_t q)
 {
+#ifdef __AVX512DQ__
+	return (double)q;
+#endif
 	double high = of_bits(q >> 32 | 0x4530000000000000), low = of_bits((q & 0xffffffff) | 0x4330000000000000);
 
 	return (high - (0x1p84 + 0x1p52)) + low;
@@ -66,14 +69,22 @@ static void complement(double *d, size_t n)
 		d[i] = 1 - d[i];
 }
 
-/* The 53 bits of d, those of 1 in place for 2^-56, shifted as far as its exponent is below that of 1. */
+/* (uint64_t)(d 2^56).  Else the 53 bits of d, those of 1 in place for 2^-56, shifted as far as its exponent is below that of 1. */
+INLINE uint64_t cut(double d)
+{
+#ifdef __AVX512DQ__
+	return (uint64_t)(int64_t)(d * 0x1p56);
+#endif
+	uint64_t b = bits_of(d), below = 1023 - (b >> 52);
+	uint64_t bits = ((b & 0xfffffffffffff) | 0x10000000000000) << 4;
+
+	return bits >> (below < 63 ? below : 63);
+}
+
 static void add_quanta(uint64_t *restrict sum, const double *restrict d, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint64_t b = bits_of(d[i]), below = 1023 - (b >> 52);
-		uint64_t bits = ((b & 0xfffffffffffff) | 0x10000000000000) << 4;
-		sum[i] += bits >> (below < 63 ? below : 63);
-	}
+	for (size_t i = 0; i < n; i++)
+		sum[i] += cut(d[i]);
 }
 
 static void add_square(uint64_t *restrict sum, const double *restrict d, size_t n)
