@@ -228,10 +228,12 @@ bool restore_voxels(float *out, const float *in, size_t n, const struct restore 
 /* ---- planes ---- */
 
 /* All channels resampled, then voxel by voxel. */
-static bool by_voxels(float *out, const float *in, const struct restore *r, const struct grids *g, const struct resample_part *part)
+static bool by_voxels(float *out, const float *in, const struct restore *r, const struct grids *g,
+                      const struct resample_part *part)
 {
 	const struct grids *whole = r->grids;
-	struct voxels v = { .r = r, .in = in, .out = out, .n = voxels_of(g->after_crop), .out_step = voxels_of(g->original), .cut = g };
+	struct voxels v = { .r = r, .in = in, .out = out, .n = voxels_of(g->after_crop), .out_step = voxels_of(g->original),
+	                    .cut = g };
 	int64_t channels = restore_channels_in(r);
 	float *resampled;
 	size_t bytes;
@@ -240,18 +242,19 @@ static bool by_voxels(float *out, const float *in, const struct restore *r, cons
 	if (!memcmp(whole->network, whole->after_crop, sizeof whole->network))
 		return all_voxels(&v);
 	if (!size_mul(&bytes, (int64_t)(v.n * sizeof *resampled), channels) || bytes > memory_limit)
-		return fail(XDATA, "resampling %lld channels needs more than the limit of %zu MiB (--memory raises it)", (long long)channels,
-		            memory_limit >> 20);
+		return fail(XDATA, "resampling %lld channels needs more than the limit of %zu MiB (--memory raises it)",
+		            (long long)channels, memory_limit >> 20);
 	v.in = resampled = xaligned(bytes, 1);
-	ok = resample_float(resampled, whole->after_crop, in, whole->network, channels, &r->plan->probabilities, whole->network_spacing,
-	                    whole->spacing, r->parity, part) &&
+	ok = resample_float(resampled, whole->after_crop, in, whole->network, channels, &r->plan->probabilities,
+	                    whole->network_spacing, whole->spacing, r->parity, part) &&
 	     all_voxels(&v);
 	free(resampled);
 	return ok;
 }
 
 /* Channel by channel, which need not be in memory resampled; then the activation where the logits are. */
-static bool by_channels(float *out, const float *in, const struct restore *r, const struct grids *g, const struct resample_part *part)
+static bool by_channels(float *out, const float *in, const struct restore *r, const struct grids *g,
+                        const struct resample_part *part)
 {
 	const struct grids *whole = r->grids;
 	size_t step = voxels_of(whole->network) / (size_t)whole->network[part->axis] * (size_t)(part->in_hi - part->in_lo);

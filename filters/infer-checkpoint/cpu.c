@@ -1,35 +1,22 @@
 /* The fast engine: values in blocks of channels (cpu_kernels.h), an algorithm for each layer (cpu_plan.h), kernels of the
- * best instruction set at hand.  A worker's memory is one block; nothing is allocated while a patch is computed. */
+ * best instruction set at hand.  A worker's memory is one block; nothing is allocated while a patch is computed.  Where patches
+ * are so large that a worker for each thread would take much memory, there is one worker whose hands share each layer. */
 #define _GNU_SOURCE             /* madvise */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "common/die.h"
-#include "filters/infer-checkpoint/cpu_plan.h"
+#include "common/opt.h"
+#include "filters/infer-checkpoint/cpu_run.h"
 #include "filters/infer-checkpoint/engine.h"
 
 enum { HUGE_PAGE = 2 << 20 };
 
-struct worker {
-	float *memory;                          /* [schedule.memory]: values, then scratch */
-	const float **x;                        /* [max_segments] */
-};
-
 struct cpu {
 	struct schedule schedule;
-	int workers, members;
+	int workers, hands, members;            /* workers are for callers' threads, hands for our own: one of the two is 1 */
 	struct worker *worker;
 	float **packed;                         /* [members][schedule.packed] */
-};
-
-/* What the functions of one step share. */
-struct run {
-	const struct step *s;
-	const struct worker *w;
-	const float *packed;
-	float *out;                             /* [blocks][pixels][lanes] */
-	const float *bias;                      /* [blocks * lanes] or NULL */
 };
 
 /* Weights and values are read end to end: large pages save most of the address translation. */
@@ -52,27 +39,27 @@ static float *large(size_t floats)
 
 static bool reads_planes(const struct step *s) { return s->input.block[0].lanes == 1; }
 
-/* Points w->x at the segments of taps tap .. tap + n_taps - 1 of output pixels first .. first + pixels - 1. */
-static void gather(const struct run *r, int first, int pixels, int tap, int n_taps)
+/* Points h->x at the segments of taps tap .. tap + n_taps - 1 of output pixels first .. first + pixels - 1. */
+static void gather(const struct run *r, const struct hand *h, int first, int pixels, int tap, int n_taps)
 {
 	const struct step *s = r->s;
 	size_t lanes = (size_t)s->k->lanes;
-	float *scratch = r->w->memory + s->scratch;
 	int n = s->n_segments / taps(s->input.kernel) * n_taps;
 
 	if (!s->in_place)
-		s->k->pack(scratch, r->w->memory, &s->input, first, pixels, tap, n_taps);
+		s->k->pack(h->scratch, r->w->memory, &s->input, first, pixels, tap, n_taps);
 	for (int i = 0; i < n; i++)
-		r->w->x[i] = s->in_place ? r->w->memory + s->input.block[i].offset + (size_t)first * lanes
-		                         : scratch + (size_t)(i * pixels) * (reads_planes(s) ? 1 : lanes);
+		h->x[i] = s->in_place ? r->w->memory + s->input.block[i].offset + (size_t)first * lanes
+		                      : h->scratch + (size_t)(i * pixels) * (reads_planes(s) ? 1 : lanes);
 }
 
-/* The n pixels of the next group: all groups nearly equal. */
-static int group_size(int left, int group)
+/* Part i of n that are all nearly equal: where it begins and its size. */
+static int part(int *size, int total, int n, int i)
 {
-	int groups = (left + group - 1) / group;
+	int q = total / n, r = total % n;
 
-	return (left + groups - 1) / groups;
+	*size = q + (i < r);
+	return i * q + (i < r ? i : r);
 }
 
 /* One product with the weights at w; returns the place after them, where the next product's are. */
@@ -86,28 +73,25 @@ static const float *multiply(const struct step *s, struct product *p, const floa
 	return end;
 }
 
-static void conv_matrix(const struct run *r)
+static void conv_matrix(const struct run *r, const struct hand *h, int task)
 {
 	const struct step *s = r->s;
 	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes;
-	int n_taps = taps(s->input.kernel), per_tap = s->n_segments / n_taps;
+	int n_taps = taps(s->input.kernel), per_tap = s->n_segments / n_taps, n, first = part(&n, s->pixels, step_tasks(s), task);
+	const float *w = r->packed + s->weights;
 
-	for (int first = 0, n; first < s->pixels; first += n) {
-		const float *w = r->packed + s->weights;
-		n = group_size(s->pixels - first, s->group);
-		for (int tap = 0, m; tap < n_taps; tap += m) {
-			m = n_taps - tap < s->tap_group ? n_taps - tap : s->tap_group;
-			gather(r, first, n, tap, m);
-			for (int panel = 0; panel < panels(s); panel++) {
-				size_t column = (size_t)panel * 2 * lanes;
-				struct product p = {
-					.out = r->out + (size_t)panel * 2 * block + (size_t)first * lanes, .block_step = block,
-					.pixels = n, .blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run + tap * per_tap,
-					.n_segments = m * per_tap, .depth = m * s->node->c_in,
-					.bias = r->bias ? r->bias + column : NULL, .add = tap > 0, .planes = reads_planes(s)
-				};
-				w = multiply(s, &p, w);
-			}
+	for (int tap = 0, m; tap < n_taps; tap += m) {
+		m = n_taps - tap < s->tap_group ? n_taps - tap : s->tap_group;
+		gather(r, h, first, n, tap, m);
+		for (int panel = 0; panel < panels(s); panel++) {
+			size_t column = (size_t)panel * 2 * lanes;
+			struct product p = {
+				.out = r->out + (size_t)panel * 2 * block + (size_t)first * lanes, .block_step = block,
+				.pixels = n, .blocks = panel_blocks(s, panel), .x = h->x, .n = s->run + tap * per_tap,
+				.n_segments = m * per_tap, .depth = m * s->node->c_in,
+				.bias = r->bias ? r->bias + column : NULL, .add = tap > 0, .planes = reads_planes(s)
+			};
+			w = multiply(s, &p, w);
 		}
 	}
 }
@@ -124,35 +108,31 @@ static void places(size_t *at, const struct step *s, int first, int n)
 }
 
 /* out[o][stride * i + k] = bias[o] + sum over c of in[c][i] w[c][o][k]: no two taps meet. */
-static void upsample(const struct run *r)
+static void upsample(const struct run *r, const struct hand *h, int task)
 {
 	const struct step *s = r->s;
 	const int *stride = s->node->stride;
-	int in_pixels = taps(s->input.in);
+	int n, first = part(&n, taps(s->input.in), step_tasks(s), task);
 	size_t lanes = (size_t)s->k->lanes, block = (size_t)s->pixels * lanes;
-	float *tile = r->w->memory + s->scratch + (size_t)s->n_segments * (size_t)s->group * lanes;
+	float *tile = h->scratch + (size_t)s->n_segments * (size_t)s->group * lanes;
+	const float *w = r->packed + s->weights;
 	size_t at[MAX_GROUP];
 
-	for (int first = 0, n; first < in_pixels; first += n) {
-		const float *w = r->packed + s->weights;
-		n = group_size(in_pixels - first, s->group);
-		gather(r, first, n, 0, 1);
-		places(at, s, first, n);
-		for (int tap = 0; tap < taps(stride); tap++) {
-			int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
-			int row = kz * s->input.in[1] * stride[1] + ky;
-			float *out = r->out + ((size_t)row * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
-			for (int panel = 0; panel < panels(s); panel++) {
-				struct product p = {
-					.out = tile, .block_step = (size_t)n * lanes, .pixels = n,
-					.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run,
-					.n_segments = s->n_segments, .depth = s->depth,
-					.bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
-				};
-				w = multiply(s, &p, w);
-				for (int b = 0; b < p.blocks; b++, out += block)
-					s->k->scatter(out, at, tile + (size_t)b * p.block_step, n);
-			}
+	gather(r, h, first, n, 0, 1);
+	places(at, s, first, n);
+	for (int tap = 0; tap < taps(stride); tap++) {
+		int kx = tap % stride[2], ky = tap / stride[2] % stride[1], kz = tap / stride[2] / stride[1];
+		int row = kz * s->input.in[1] * stride[1] + ky;
+		float *out = r->out + ((size_t)row * (size_t)(s->input.in[2] * stride[2]) + (size_t)kx) * lanes;
+		for (int panel = 0; panel < panels(s); panel++) {
+			struct product p = {
+				.out = tile, .block_step = (size_t)n * lanes, .pixels = n, .blocks = panel_blocks(s, panel), .x = h->x,
+				.n = s->run, .n_segments = s->n_segments, .depth = s->depth,
+				.bias = r->bias ? r->bias + (size_t)panel * 2 * lanes : NULL
+			};
+			w = multiply(s, &p, w);
+			for (int b = 0; b < p.blocks; b++, out += block)
+				s->k->scatter(out, at, tile + (size_t)b * p.block_step, n);
 		}
 	}
 }
@@ -203,7 +183,7 @@ static void winograd_shift(const struct run *r, const struct chunk *c)
 		}
 }
 
-static void winograd_products(const struct run *r, const struct chunk *c)
+static void winograd_products(const struct run *r, const struct hand *h, const struct chunk *c)
 {
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
@@ -215,11 +195,11 @@ static void winograd_products(const struct run *r, const struct chunk *c)
 		float *m = c->m + (size_t)point * s->point_out;
 		for (int kz = 0, i = 0; kz < g->kernel[0]; kz++)
 			for (int b = 0; b < g->n_blocks; b++)
-				r->w->x[i++] = v + (size_t)(b * s->slots + slot(s, c, c->z + kz - g->kernel[0] / 2)) * slot_size;
+				h->x[i++] = v + (size_t)(b * s->slots + slot(s, c, c->z + kz - g->kernel[0] / 2)) * slot_size;
 		for (int panel = 0; panel < panels(s); panel++) {
 			struct product p = {
 				.out = m + (size_t)(panel * 2) * block, .block_step = block, .pixels = c->planes * c->tiles,
-				.blocks = panel_blocks(s, panel), .x = r->w->x, .n = s->run, .n_segments = s->n_segments,
+				.blocks = panel_blocks(s, panel), .x = h->x, .n = s->run, .n_segments = s->n_segments,
 				.depth = s->depth
 			};
 			w = multiply(s, &p, w);
@@ -242,118 +222,121 @@ static void winograd_block(const struct run *r, const struct chunk *c, int b)
 	}
 }
 
-static void conv_winograd(const struct run *r)
+static void conv_winograd(const struct run *r, const struct hand *h, int task)
 {
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
-	int tiles = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), pad = g->kernel[0] / 2;
-	struct chunk c = { .v = r->w->memory + s->scratch };
+	int tiles = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), chunks = (tiles + s->tiles - 1) / s->tiles, pad = g->kernel[0] / 2;
+	int begin = task / chunks * s->run_planes, end = begin + s->run_planes < g->out[0] ? begin + s->run_planes : g->out[0];
+	struct chunk c = { .v = h->scratch, .m = h->scratch + WINOGRAD * s->point_in };
 
-	c.m = c.v + WINOGRAD * s->point_in;
-	for (; c.first < tiles; c.first += c.tiles) {
-		c.tiles = group_size(tiles - c.first, s->tiles);
-		for (int ready = -pad, z = 0; z < g->out[0]; z += s->planes) {
-			c.z = z;
-			c.planes = g->out[0] - z < s->planes ? g->out[0] - z : s->planes;
-			if (s->planes > 1 && z > 0)
-				winograd_shift(r, &c);
-			for (; ready < z + c.planes + pad; ready++)
-				winograd_plane(r, &c, ready);
-			winograd_products(r, &c);
-			for (int b = 0; b < s->blocks; b++)
-				winograd_block(r, &c, b);
-		}
+	c.first = part(&c.tiles, tiles, chunks, task % chunks);
+	for (int ready = begin - pad, z = begin; z < end; z += s->planes) {
+		c.z = z;
+		c.planes = end - z < s->planes ? end - z : s->planes;
+		if (s->planes > 1 && z > begin)
+			winograd_shift(r, &c);
+		for (; ready < z + c.planes + pad; ready++)
+			winograd_plane(r, &c, ready);
+		winograd_products(r, h, &c);
+		for (int b = 0; b < s->blocks; b++)
+			winograd_block(r, &c, b);
 	}
 }
 
-/* Norm, residual and leaky ReLU of the blocks just computed. */
-static void finish(const struct run *r)
+static void pool(const struct run *r, int block)
 {
-	const struct node *n = r->s->node;
-	const struct kernels *k = r->s->k;
-	size_t pixels = (size_t)r->s->pixels, lanes = (size_t)k->lanes;
-	float before = n->leaky && n->nonlin_first ? n->slope : 1, after = n->leaky && !n->nonlin_first ? n->slope : 1;
+	const struct step *s = r->s;
+	const int *in = s->input.in, *stride = s->node->stride, size[3] = { in[0] / stride[0], in[1] / stride[1], in[2] / stride[2] };
+	size_t lanes = (size_t)s->k->lanes;
+	const float *x = r->w->memory + s->input.block[0].offset + (size_t)block * (size_t)taps(in) * lanes;
 
-	if (!n->norm && !n->leaky && n->residual < 0)
-		return;
-	for (size_t b = 0; b < (size_t)r->s->blocks; b++) {
-		float scale[MAX_LANES] __attribute__((aligned(64))), shift[MAX_LANES] __attribute__((aligned(64)));
-		float *x = r->out + b * pixels * lanes;
-		memcpy(scale, r->packed + r->s->scale + b * lanes, lanes * sizeof *scale);
-		memcpy(shift, r->packed + r->s->shift + b * lanes, lanes * sizeof *shift);
-		if (n->norm && n->norm_op == NORM_INSTANCE) {
-			double mean[MAX_LANES], variance[MAX_LANES];
-			k->moments(mean, variance, x, pixels, before);
-			for (size_t o = 0; o < lanes; o++) {
-				double a = (double)scale[o] / sqrt(variance[o] + (double)n->eps);
-				scale[o] = (float)a;
-				shift[o] = (float)((double)shift[o] - mean[o] * a);
-			}
-		}
-		const float *residual = n->residual < 0 ? NULL : r->w->memory + r->s->residual + b * pixels * lanes;
-		k->apply(x, pixels, scale, shift, residual, before, after);
+	s->k->pool(r->out + (size_t)block * (size_t)s->pixels * lanes, size, x, in, stride);
+}
+
+static void task(void *arg, int i, int worker)
+{
+	const struct run *r = arg;
+	const struct hand *h = &r->w->hand[worker];
+
+	switch (r->s->method) {
+	case METHOD_MATRIX: conv_matrix(r, h, i); break;
+	case METHOD_WINOGRAD: conv_winograd(r, h, i); break;
+	case METHOD_UPSAMPLE: upsample(r, h, i); break;
+	case METHOD_POOL: pool(r, i);
 	}
 }
 
-static void run_step(const struct step *s, const struct worker *w, const float *packed)
+static void run_step(const struct cpu *e, const struct step *s, const struct worker *w, const float *packed)
 {
-	struct run r = { s, w, packed, w->memory + s->out, s->has_bias ? packed + s->bias : NULL };
-	size_t block_in = (size_t)taps(s->input.in) * (size_t)s->k->lanes, block_out = (size_t)s->pixels * (size_t)s->k->lanes;
+	struct run r = { s, w, packed, w->memory + s->out, s->has_bias ? packed + s->bias : NULL, e->hands };
 
-	switch (s->method) {
-	case METHOD_MATRIX: conv_matrix(&r); break;
-	case METHOD_WINOGRAD: conv_winograd(&r); break;
-	case METHOD_UPSAMPLE: upsample(&r); break;
-	case METHOD_POOL:
-		for (int b = 0; b < s->blocks; b++) {
-			const int *in = s->input.in, *stride = s->node->stride;
-			int size[3] = { in[0] / stride[0], in[1] / stride[1], in[2] / stride[2] };
-			const float *x = w->memory + s->input.block[0].offset + (size_t)b * block_in;
-			s->k->pool(r.out + (size_t)b * block_out, size, x, in, stride);
-		}
-	}
-	finish(&r);
+	each(&r, step_tasks(s), task, &r);
+	cpu_norm(&r);
 }
 
-/* Blocks to planes: out [channels][pixels]. */
-static void unblock(float *out, const float *x, int channels, size_t pixels, size_t lanes)
+/* A channel of the last step's blocks to its plane: out [channels][pixels]. */
+static void unblock(void *arg, int channel, int worker)
 {
-	for (size_t c = 0; c < (size_t)channels; c++)
-		for (size_t p = 0; p < pixels; p++)
-			out[c * pixels + p] = x[(c / lanes * pixels + p) * lanes + c % lanes];
+	const struct run *r = arg;
+	size_t c = (size_t)channel, lanes = (size_t)r->s->k->lanes, pixels = (size_t)r->s->pixels;
+	const float *x = r->w->memory + r->s->out + c / lanes * pixels * lanes + c % lanes;
+
+	(void)worker;
+	for (size_t i = 0; i < pixels; i++)
+		r->out[c * pixels + i] = x[i * lanes];
 }
 
-static void cpu_forward(void *engine, int member, int worker, float *out, const float *in)
+static float *cpu_forward(void *engine, int member, int worker, const float *in)
 {
 	const struct cpu *e = engine;
 	const struct network *n = e->schedule.network;
 	const struct worker *w = &e->worker[worker];
 	const struct step *last = &e->schedule.step[e->schedule.n_steps - 1];
 	size_t pixels = (size_t)n->patch[0] * (size_t)n->patch[1] * (size_t)n->patch[2];
+	struct run r = { .s = last, .w = w, .out = w->memory + e->schedule.output, .hands = e->hands };
 
 	memcpy(w->memory + e->schedule.input, in, (size_t)n->n_inputs * pixels * sizeof *in);
 	for (int i = 0; i < e->schedule.n_steps; i++)
-		run_step(&e->schedule.step[i], w, e->packed[member]);
-	unblock(out, w->memory + last->out, n->n_outputs, (size_t)last->pixels, (size_t)last->k->lanes);
+		run_step(e, &e->schedule.step[i], w, e->packed[member]);
+	each(&r, n->n_outputs, unblock, &r);
+	return r.out;
 }
 
-void *cpu_open(const struct network *n, int workers, int members, enum isa level)
+void *cpu_open(const struct network *n, int workers, int hands, int members, enum isa level)
 {
 	struct cpu *e = xcalloc(1, sizeof *e);
 
 	schedule_make(&e->schedule, n, level);
 	e->workers = workers;
+	e->hands = hands;
 	e->members = members;
 	e->worker = xcalloc((size_t)workers, sizeof *e->worker);
 	e->packed = xcalloc((size_t)members, sizeof *e->packed);
 	for (int i = 0; i < workers; i++) {
-		e->worker[i].memory = large(e->schedule.memory);
-		e->worker[i].x = xmalloc((size_t)e->schedule.max_segments, sizeof *e->worker[i].x);
+		struct worker *w = &e->worker[i];
+		w->memory = large(e->schedule.memory);
+		w->statistics = xaligned(e->schedule.statistics, sizeof *w->statistics);
+		w->hand = xcalloc((size_t)hands, sizeof *w->hand);
+		for (int k = 0; k < hands; k++)
+			w->hand[k] = (struct hand){ large(e->schedule.scratch), xmalloc((size_t)e->schedule.max_segments, sizeof *w->hand->x) };
 	}
 	return e;
 }
 
-static void *cpu_open_best(const struct network *n, int workers, int members) { return cpu_open(n, workers, members, cpu_isa()); }
+/* One worker for each thread, or one with a hand for each where that would take more than an eighth of what may be allocated. */
+static void *cpu_open_best(const struct network *n, int threads, int members)
+{
+	struct schedule s;
+	bool share;
+
+	schedule_make(&s, n, cpu_isa());
+	share = (double)s.memory * sizeof(float) * threads > (double)memory_limit / 8;
+	schedule_free(&s);
+	return cpu_open(n, share ? 1 : threads, share ? threads : 1, members, cpu_isa());
+}
+
+static int cpu_workers(const void *engine) { return ((const struct cpu *)engine)->workers; }
 
 static void cpu_load(void *engine, int member, const float *weights, int threads)
 {
@@ -369,8 +352,13 @@ static void cpu_close(void *engine)
 	struct cpu *e = engine;
 
 	for (int i = 0; i < e->workers; i++) {
+		for (int k = 0; k < e->hands; k++) {
+			free(e->worker[i].hand[k].scratch);
+			free(e->worker[i].hand[k].x);
+		}
+		free(e->worker[i].hand);
+		free(e->worker[i].statistics);
 		free(e->worker[i].memory);
-		free(e->worker[i].x);
 	}
 	for (int i = 0; i < e->members; i++)
 		free(e->packed[i]);
@@ -380,4 +368,4 @@ static void cpu_close(void *engine)
 	free(e);
 }
 
-const struct engine engine_cpu = { "cpu", cpu_open_best, cpu_load, cpu_forward, cpu_close };
+const struct engine engine_cpu = { "cpu", cpu_open_best, cpu_workers, cpu_load, cpu_forward, cpu_close };

@@ -77,5 +77,6 @@ extern const struct kernels kernels_v3, kernels_v4, kernels_v4n;   /* v4n: half 
 enum isa { ISA_BASE, ISA_V3, ISA_V4 };
 enum isa cpu_isa(void);
 struct network;
-void *cpu_open(const struct network *n, int workers, int members, enum isa level);
+/* workers run patches side by side, hands share one; one of the two is 1. */
+void *cpu_open(const struct network *n, int workers, int hands, int members, enum isa level);
 #endif

@@ -58,7 +58,16 @@ static size_t place(struct layout *l, const struct network *n, const int *from, 
 	return at;
 }
 
-static struct layout *layouts(size_t *end, const struct network *n, enum isa level)
+/* When the last step is done only its own value is alive: its planes lie before or behind it. */
+static size_t place_output(const struct layout *l, const struct network *n)
+{
+	const struct layout *last = &l[n->node[n->n_nodes - 1].out];
+
+	return last->size <= last->offset ? 0 : last->offset + last->size;
+}
+
+/* *output: room for the last value once more. */
+static struct layout *layouts(size_t *end, size_t *output, const struct network *n, enum isa level)
 {
 	struct layout *l = xcalloc((size_t)n->n_values, sizeof *l);
 	int *from = xcalloc((size_t)n->n_values, sizeof *from);
@@ -76,6 +85,9 @@ static struct layout *layouts(size_t *end, const struct network *n, enum isa lev
 		if (l[v].offset + l[v].size > *end)
 			*end = l[v].offset + l[v].size;
 	}
+	*output = place_output(l, n);
+	if (*output + l[n->node[n->n_nodes - 1].out].size > *end)
+		*end = *output + l[n->node[n->n_nodes - 1].out].size;
 	free(from);
 	return l;
 }
@@ -127,6 +139,17 @@ enum {
 
 static double distance(double floats) { return floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0; }
 
+/* Planes that a task goes through: all of them, but shorter ways, which each begin with the first planes' neighbours, where
+ * there would be few tasks. */
+static int choose_run(const struct step *s, int chunks)
+{
+	enum { TASKS = 4, LEAST = 8 };
+	int parts = chunks < TASKS ? (TASKS + chunks - 1) / chunks : 1, n = (s->input.out[0] + parts - 1) / parts;
+
+	n = n < LEAST ? LEAST : n;
+	return (n + s->planes - 1) / s->planes * s->planes;
+}
+
 /* The chunk of a Winograd step that moves least between caches: weights come once for each chunk, and transformed tiles
  * come back from as far away as they were pushed.  Returns that cost. */
 static double choose_chunk(struct step *s)
@@ -150,6 +173,7 @@ static double choose_chunk(struct step *s)
 			s->slots = slots;
 		}
 	}
+	s->run_planes = choose_run(s, (plane + s->tiles - 1) / s->tiles);
 	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
 	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * (size_t)lanes;
 	s->point_out = ((size_t)(s->blocks * s->planes * s->tiles) | 1) * (size_t)lanes;
@@ -235,21 +259,38 @@ static void plan_step(struct step *s, const struct network *n, const struct node
 
 void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 {
-	size_t values, scratch = 0;
-	struct layout *l = layouts(&values, n, level);
+	struct layout *l;
 
-	*s = (struct schedule){ .network = n, .n_steps = n->n_nodes, .input = l[0].offset };
+	*s = (struct schedule){ .network = n, .n_steps = n->n_nodes };
+	l = layouts(&s->memory, &s->output, n, level);
+	s->input = l[0].offset;
 	s->step = xcalloc((size_t)n->n_nodes, sizeof *s->step);
 	for (int i = 0; i < n->n_nodes; i++) {
 		struct step *t = &s->step[i];
 		plan_step(t, n, &n->node[i], l, level);
 		size_t need = reserve(t, &s->packed);
-		scratch = need > scratch ? need : scratch;
+		size_t statistics = 2 * (size_t)(t->blocks * norm_runs(t) * t->k->lanes);
+		s->scratch = need > s->scratch ? need : s->scratch;
+		s->statistics = statistics > s->statistics ? statistics : s->statistics;
 		s->max_segments = t->n_segments > s->max_segments ? t->n_segments : s->max_segments;
-		t->scratch = values;
 	}
-	s->memory = values + scratch;
+	s->scratch = aligned(s->scratch);
 	free(l);
+}
+
+int step_tasks(const struct step *s)
+{
+	const int *out = s->input.out;
+	int tiles = (out[2] + 3) / 4 * ((out[1] + 3) / 4), pixels = out[0] * out[1] * out[2];
+
+	switch (s->method) {
+	case METHOD_WINOGRAD:
+		return (tiles + s->tiles - 1) / s->tiles * ((out[0] + s->run_planes - 1) / s->run_planes);
+	case METHOD_POOL:
+		return s->blocks;
+	default:
+		return (pixels + s->group - 1) / s->group;
+	}
 }
 
 void schedule_free(struct schedule *s)

@@ -20,7 +20,7 @@ struct step {
 	struct gather input;
 	int blocks;                             /* of the output */
 	int pixels;                             /* of the output */
-	size_t out, residual, scratch;          /* memory */
+	size_t out, residual;                   /* memory */
 	size_t weights, bias, scale, shift;     /* packed; vectors are [blocks * lanes], scale and shift belong to the norm */
 	bool has_bias;
 
@@ -33,8 +33,9 @@ struct step {
 
 	/* METHOD_WINOGRAD, by chunks of `tiles` tiles of `planes` z-planes.  Transformed planes are kept in `slots`:
 	 * with planes = 1 a ring of kernel[0], else as many as a chunk needs, planes + kernel[0] - 1.
+	 * A task goes through `run_planes` planes of one chunk of tiles.
 	 * point_in, point_out: floats from one point of the transform domain to the next. */
-	int tiles, planes, slots;
+	int tiles, planes, slots, run_planes;
 	size_t point_in, point_out;
 };
 
@@ -42,8 +43,9 @@ struct schedule {
 	const struct network *network;
 	int n_steps;
 	struct step *step;
-	size_t input;                           /* value 0 in memory: planes */
-	size_t memory, packed;                  /* floats a worker and a member need */
+	size_t input, output;                   /* in memory, as planes: value 0, and the last step's */
+	size_t memory, scratch, packed;         /* floats of a worker, of each of its hands, of a member */
+	size_t statistics;                      /* doubles of a worker */
 	int max_segments;
 };
 
@@ -52,6 +54,11 @@ void schedule_free(struct schedule *s);
 
 /* All weights of a member as the steps read them: packed [s->packed]. */
 void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads);
+
+/* Parts of a step that can be done at the same time, in any order: `tasks` of its arithmetic; of its norm, pixels in runs. */
+enum { NORM_RUN = 1 << 11 };
+int step_tasks(const struct step *s);
+static inline int norm_runs(const struct step *s) { return (s->pixels + NORM_RUN - 1) / NORM_RUN; }
 
 /* Panels: pairs of output blocks (the last may be single) that gemm computes at once. */
 static inline int panels(const struct step *s) { return (s->blocks + 1) / 2; }

@@ -6,12 +6,16 @@
 
 struct engine {
 	const char *name;
-	/* workers: how many threads may call forward at once, each with its own worker number.  The network stays valid. */
-	void *(*open)(const struct network *n, int workers, int members);
+	/* The network stays valid. */
+	void *(*open)(const struct network *n, int threads, int members);
+	/* How many threads may call forward at once, each with its own worker number: as many as were given to open, or one, for
+	 * which the engine uses them all. */
+	int (*workers)(const void *e);
 	/* weights: n->n_weights floats, not needed after the call (the engine may transform them, on `threads` threads). */
 	void (*load)(void *e, int member, const float *weights, int threads);
-	/* in [n_inputs][patch], out [n_outputs][patch], fp32.  Results do not depend on the worker. */
-	void (*forward)(void *e, int member, int worker, float *out, const float *in);
+	/* in [n_inputs][patch] to [n_outputs][patch], fp32, which is the engine's, the caller's to change, and valid until the
+	 * worker's next call.  Results depend neither on the worker nor on the number of threads. */
+	float *(*forward)(void *e, int member, int worker, const float *in);
 	void (*close)(void *e);
 };
 

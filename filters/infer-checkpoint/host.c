@@ -18,9 +18,11 @@ struct host {
 	unsigned all[8];
 	size_t voxels;           /* of a patch */
 	float *weight;           /* [patch] */
+	int workers;             /* jobs that run side by side */
 	float **in;              /* one patch for each worker: [n_inputs][patch] */
 	int n_slots;
-	float **slot;            /* results of the jobs under way, mirrored back: [n_outputs][patch] */
+	float **slot;            /* room for the results of the jobs under way: [n_outputs][patch]; NULL with one worker */
+	float **result;          /* [n_slots]: of the jobs under way, mirrored back: slots, or the worker's own */
 	float *mean;             /* [n_outputs][patch]: sum of the current window's mirrors so far; NULL without mirrors */
 
 	struct backend_case c;
@@ -55,20 +57,22 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 	h->voxels = (size_t)(n->patch[0] * n->patch[1] * n->patch[2]);
 	h->weight = xmalloc(h->voxels, sizeof(float));
 	windows_weight(h->weight, n->patch, o->gaussian);
+	h->e = engine->open(n, o->threads, o->n_members);
+	h->workers = engine->workers(h->e);
 	room = slot_bytes / (h->voxels * sizeof(float)) / (size_t)n->n_outputs;
-	h->n_slots = o->threads == 1 ? 1 : 8 * o->threads;
+	h->n_slots = h->workers == 1 ? 1 : 8 * h->workers;
 	if ((size_t)h->n_slots > room)
-		h->n_slots = room > (size_t)o->threads ? (int)room : o->threads;
-	h->slot = xcalloc((size_t)h->n_slots, sizeof *h->slot);
-	for (int i = 0; i < h->n_slots; i++)
+		h->n_slots = room > (size_t)h->workers ? (int)room : h->workers;
+	h->result = xcalloc((size_t)h->n_slots, sizeof *h->result);
+	h->slot = h->workers > 1 ? xcalloc((size_t)h->n_slots, sizeof *h->slot) : NULL;
+	for (int i = 0; h->slot && i < h->n_slots; i++)
 		h->slot[i] = xaligned((size_t)n->n_outputs * h->voxels, sizeof(float));
 	if (h->n_all > 1)
 		h->mean = xaligned((size_t)n->n_outputs * h->voxels, sizeof(float));
-	h->in = xcalloc((size_t)o->threads, sizeof *h->in);
-	for (int i = 0; i < o->threads; i++)
+	h->in = xcalloc((size_t)h->workers, sizeof *h->in);
+	for (int i = 0; i < h->workers; i++)
 		h->in[i] = xaligned((size_t)n->n_inputs * h->voxels, sizeof(float));
 	h->bad = xcalloc((size_t)n->n_outputs, sizeof *h->bad);
-	h->e = engine->open(n, o->threads, o->n_members);
 	return h;
 }
 
@@ -84,7 +88,7 @@ bool host_forward(void *b, int member, float *out, const float *in)
 {
 	struct host *h = b;
 
-	h->engine->forward(h->e, member, 0, out, in);
+	memcpy(out, h->engine->forward(h->e, member, 0, in), (size_t)h->n->n_outputs * h->voxels * sizeof *out);
 	return true;
 }
 
@@ -122,11 +126,12 @@ void host_close(void *b)
 	struct host *h = b;
 
 	h->engine->close(h->e);
-	for (int i = 0; i < h->n_slots; i++)
+	for (int i = 0; h->slot && i < h->n_slots; i++)
 		free(h->slot[i]);
-	for (int i = 0; i < h->o.threads; i++)
+	for (int i = 0; i < h->workers; i++)
 		free(h->in[i]);
 	free(h->slot);
+	free(h->result);
 	free(h->in);
 	free(h->mean);
 	free(h->weight);
@@ -195,8 +200,10 @@ static void run_job(void *arg, int i, int worker)
 	unsigned mirror = h->mirror[j.mirror];
 
 	gather(h->in[worker], h, h->origin[j.window], mirror);
-	h->engine->forward(h->e, h->c.member + j.member, worker, h->slot[i], h->in[worker]);
-	mirror_back(h->slot[i], h, mirror);
+	h->result[i] = h->engine->forward(h->e, h->c.member + j.member, worker, h->in[worker]);
+	mirror_back(h->result[i], h, mirror);
+	if (h->slot)                    /* the worker's own room is for its next job */
+		h->result[i] = memcpy(h->slot[i], h->result[i], (size_t)h->n->n_outputs * h->voxels * sizeof(float));
 }
 
 /* ---- sums, channel by channel and within a channel in the order of jobs ---- */
@@ -208,7 +215,7 @@ static void add_channel(void *arg, int channel, int worker)
 	(void)worker;
 	for (int i = 0; i < h->count; i++) {
 		struct job j = job_of(h, h->first + i);
-		float *result = h->slot[i] + (size_t)channel * h->voxels;
+		float *result = h->result[i] + (size_t)channel * h->voxels;
 		if (h->n_mirrors > 1) {
 			float *mean = h->mean + (size_t)channel * h->voxels;
 			for (size_t v = 0; v < h->voxels; v++)
@@ -239,7 +246,7 @@ bool host_windows(void *b, const int64_t (*origin)[3], int n)
 		blend_touch(&h->blend, origin[i]);
 	for (h->first = 0; h->first < jobs && bad < 0; h->first += h->count) {
 		h->count = jobs - h->first < h->n_slots ? jobs - h->first : h->n_slots;
-		parallel_for(h->o.threads, h->count, run_job, h);
+		parallel_for(h->workers, h->count, run_job, h);
 		parallel_for(h->o.threads, h->n->n_outputs, add_channel, h);
 		for (int c = 0; c < h->n->n_outputs; c++)
 			if (h->bad[c] >= 0 && (bad < 0 || h->bad[c] < bad))

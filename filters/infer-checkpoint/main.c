@@ -1,4 +1,5 @@
 /* infer-checkpoint: predict class probabilities with the networks of nnU-Net checkpoints. */
+#include <malloc.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
 	struct source *in;
 	struct sink *out;
 
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);     /* what is large goes back when it is freed: memory is what --dry-run says */
 	opt_parse(&argc, &argv, opts, "CHECKPOINT ...", "predict class probabilities with the networks of nnU-Net checkpoints");
 	if (!argc)
 		opt_usage("a checkpoint is missing");
@@ -77,7 +79,7 @@ int main(int argc, char **argv)
 	if (ensemble_options.mirrors_apart && predict_options.average)
 		opt_usage("--members mirrors and --average-logits exclude each other");
 	if (predict_options.label && !predict_options.average && (argc > 1 || ensemble_options.mirrors_apart))
-		opt_usage("--emit label takes one checkpoint, or folds with --average-logits; of an ensemble, 'average-probs | segment' makes it");
+		opt_usage("--emit label takes one checkpoint, or folds with --average-logits; 'average-probs | segment' makes it of others");
 	predict_options.network_grid = !strcmp(grid, "network");
 	if (!ensemble_open(&e, argv, argc, &ensemble_options))          /* while the stages before this one get going */
 		die_failed();

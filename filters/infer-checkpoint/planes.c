@@ -16,9 +16,10 @@ static int64_t length(const struct planes *p) { return p->shape[p->axis]; }
 static int64_t patch(const struct planes *p, int axis) { return p->e->plan.patch_size[axis]; }
 static bool averages(const struct planes *p) { return p->member < 0; }
 
-/* Channels of the backend's output, and of what is kept of it. */
+/* Channels of the backend's output; what is kept of it, and its bytes a voxel. */
 static int64_t channels(const struct planes *p) { return restore_channels_in(&p->way); }
 static int64_t kept_channels(const struct planes *p) { return p->at_once ? 1 : channels(p); }
+static size_t kept_size(const struct planes *p) { return p->at_once ? sizeof(uint16_t) : sizeof(float); }
 
 static bool set_up(struct planes *p, const struct ensemble *e, int member, const struct restore *way, double step)
 {
@@ -31,7 +32,8 @@ static bool set_up(struct planes *p, const struct ensemble *e, int member, const
 	p->along = p->axis == 2 ? 1 : 2;
 	p->down = g->flip[p->axis];
 	p->unsorted = way->parity && (p->axis || p->down);
-	p->at_once = way->segment && !p->unsorted && !(averages(p) && way->parity) && !memcmp(g->network, g->after_crop, sizeof g->network);
+	p->at_once = way->segment && !p->unsorted && !(averages(p) && way->parity) &&
+	             !memcmp(g->network, g->after_crop, sizeof g->network);
 	p->batch = e->backend->batch(e->b, averages(p) && !way->parity ? e->n : 1, e->per_checkpoint > 1);
 	if (!windows_make(&p->w, p->shape, e->plan.patch_size, step, e->plan.is_2d))
 		return false;
@@ -67,12 +69,13 @@ static int64_t final(const struct planes *p)
 
 static int batch_end(const struct planes *p, int first) { return p->w.n - first < p->batch ? p->w.n : first + p->batch; }
 
-/* The most planes of the axis, rows of them, and planes of the image that are in work at a time. */
-static void work(int64_t *depth, int64_t *rows, int64_t *input, const struct planes *p)
+/* The most planes of the axis, rows of them, and planes of the image that are in work at a time; *group: how many planes become
+ * final together when the rows are most. */
+static void work(int64_t *depth, int64_t *rows, int64_t *input, int64_t *group, const struct planes *p)
 {
 	int64_t B = p->shape[p->across], P = patch(p, p->axis);
 
-	*depth = *rows = 0;
+	*depth = *rows = *group = 0;
 	*input = p->shape[0];
 	for (int first = 0, end; first < p->w.n && !p->unsorted; first = end) {
 		int from[3], to[3];
@@ -82,12 +85,13 @@ static void work(int64_t *depth, int64_t *rows, int64_t *input, const struct pla
 		windows_index(to, &p->w, end - 1);
 		lo = edge(p, from[0]);
 		hi = least(edge(p, to[0]) + P, length(p));
-		full = to[0] ? most(least(edge(p, to[0] - 1) + P, hi), lo) : lo;        /* up to here earlier places have touched all rows */
+		full = to[0] ? most(least(edge(p, to[0] - 1) + P, hi), lo) : lo;        /* earlier places have touched all rows so far */
 		touched = least(p->w.place[p->across][to[1]] + patch(p, p->across), B);
 		n = (full - lo) * B + (hi - full) * touched;
 		if (p->at_once)
 			n -= (edge(p, from[0] + 1) - lo) * row(p, from[1]);
 		*depth = most(*depth, hi - lo);
+		*group = n > *rows ? edge(p, from[0] + 1) - lo : *group;
 		*rows = most(*rows, n);
 	}
 	if (p->unsorted)
@@ -116,8 +120,8 @@ static bool run_batch(struct planes *p)
 
 /* ---- planes ---- */
 
-/* Floats of n planes of one channel. */
-static size_t floats(const struct planes *p, int64_t n) { return (size_t)(p->shape[p->across] * p->shape[p->along] * n); }
+/* Voxels of n planes. */
+static size_t voxels(const struct planes *p, int64_t n) { return (size_t)(p->shape[p->across] * p->shape[p->along] * n); }
 
 /* Planes lo..hi, counted in the direction of advance, as a range of the axis. */
 static void range(int64_t *from, int64_t *to, const struct planes *p, int64_t lo, int64_t hi)
@@ -127,9 +131,10 @@ static void range(int64_t *from, int64_t *to, const struct planes *p, int64_t lo
 }
 
 /* Copies what planes lo..hi at `from` and to_lo..to_hi at `to` have in common, in all rows or (from: of these alone) in some. */
-static void copy(const struct planes *p, float *to, int64_t to_lo, int64_t to_hi, const float *from, int64_t lo, int64_t hi,
+static void copy(const struct planes *p, void *to, int64_t to_lo, int64_t to_hi, const void *from, int64_t lo, int64_t hi,
                  int64_t row_lo, int64_t row_hi)
 {
+	int64_t voxel = (int64_t)kept_size(p);
 	int64_t begin[3] = {0}, end[3] = { p->shape[0], p->shape[1], p->shape[2] }, size[3], at[3], low[3] = {0}, to_n, to_at;
 
 	range(&to_at, &to_n, p, to_lo, to_hi);
@@ -150,15 +155,15 @@ static void copy(const struct planes *p, float *to, int64_t to_lo, int64_t to_hi
 					f = f * size[i] + x - low[i];
 					t = t * (i == p->axis ? to_hi - to_lo : p->shape[i]) + x - (i == p->axis ? to_at : 0);
 				}
-				memcpy(to + t, from + f, (size_t)(end[2] - begin[2]) * sizeof *to);
+				memcpy((char *)to + t * voxel, (const char *)from + f * voxel, (size_t)((end[2] - begin[2]) * voxel));
 			}
 }
 
-static float *room(int64_t n_channels, size_t n)
+static void *room(int64_t n_channels, size_t n, size_t size)
 {
 	size_t bytes;
 
-	if (!size_mul(&bytes, (int64_t)(n * sizeof(float)), n_channels) || bytes > memory_limit) {
+	if (!size_mul(&bytes, (int64_t)(n * size), n_channels) || bytes > memory_limit) {
 		fail(XDATA, "planes of %lld channels are over the limit of %zu MiB (--memory raises it)", (long long)n_channels,
 		     memory_limit >> 20);
 		return NULL;
@@ -169,15 +174,15 @@ static float *room(int64_t n_channels, size_t n)
 /* Rows row_lo..row_hi of planes lo..hi from the backend to where they are kept. */
 static bool take(struct planes *p, int64_t lo, int64_t hi, int64_t row_lo, int64_t row_hi)
 {
-	size_t voxels = (size_t)((row_hi - row_lo) * p->shape[p->along]);
-	int64_t n = most((int64_t)(piece_bytes / (voxels * (size_t)channels(p) * sizeof(float) + 1)), 1), end;
+	size_t area = (size_t)((row_hi - row_lo) * p->shape[p->along]);
+	int64_t n = most((int64_t)(piece_bytes / (area * (size_t)channels(p) * sizeof(float) + 1)), 1), end;
 	float *piece, *labels = NULL;
 	bool ok;
 
 	n = least(n, hi - lo);
-	piece = room(channels(p), voxels * (size_t)n);
+	piece = room(channels(p), area * (size_t)n, sizeof *piece);
 	if (p->at_once)
-		labels = room(1, voxels * (size_t)n);
+		labels = room(1, area * (size_t)n, sizeof *labels);
 	ok = piece && (labels || !p->at_once);
 	for (; lo < hi && ok; lo = end) {
 		int64_t from[3] = {0}, to[3] = { p->shape[0], p->shape[1], p->shape[2] };
@@ -186,9 +191,11 @@ static bool take(struct planes *p, int64_t lo, int64_t hi, int64_t row_lo, int64
 		from[p->across] = row_lo;
 		to[p->across] = row_hi;
 		ok = p->e->backend->take(p->e->b, piece, from, to) &&
-		     (!labels || restore_voxels(labels, piece, voxels * (size_t)(end - lo), &p->way));
+		     (!labels || restore_voxels(labels, piece, area * (size_t)(end - lo), &p->way));
+		for (size_t i = 0; labels && ok && i < area * (size_t)(end - lo); i++)
+			((uint16_t *)(void *)piece)[i] = (uint16_t)labels[i];
 		if (ok)
-			copy(p, p->kept, p->lo, p->hi, labels ? labels : piece, lo, end, row_lo, row_hi);
+			copy(p, p->kept, p->lo, p->hi, piece, lo, end, row_lo, row_hi);
 	}
 	free(piece);
 	free(labels);
@@ -227,14 +234,18 @@ static bool take_final(struct planes *p)
 static bool fetch(struct planes *p, int64_t lo, int64_t hi)
 {
 	int64_t all = p->shape[p->across], to = hi;
-	float *kept;
+	void *kept;
 	bool ok;
 
 	for (int i = p->group; p->at_once && edge(p, i) < hi; i++)
 		to = edge(p, i + 1);
 	if (p->kept && lo >= p->lo && to <= p->hi)
 		return true;
-	kept = room(kept_channels(p), floats(p, to - lo));
+	if (p->hi <= lo) {              /* the old ones are not wanted any more */
+		free(p->kept);
+		p->kept = NULL;
+	}
+	kept = room(kept_channels(p), voxels(p, to - lo), kept_size(p));
 	ok = kept != NULL;
 	if (ok && p->held) {
 		copy(p, kept, lo, to, p->held, 0, length(p), 0, all);
@@ -257,7 +268,7 @@ static bool fetch(struct planes *p, int64_t lo, int64_t hi)
 /* p->held = the mean of all members. */
 static bool hold_mean(struct planes *p, double step)
 {
-	size_t n = (size_t)channels(p) * floats(p, length(p));
+	size_t n = (size_t)channels(p) * voxels(p, length(p));
 	struct restore way = p->way;
 	bool ok = true;
 
@@ -270,7 +281,7 @@ static bool hold_mean(struct planes *p, double step)
 		ok = fetch(&one, 0, length(p));
 		p->culprit = one.culprit;
 		for (size_t i = 0; i < n && m && ok; i++)
-			p->held[i] = half_round(p->held[i] + one.kept[i]);
+			p->held[i] = half_round(p->held[i] + ((float *)one.kept)[i]);
 		if (m == 0) {
 			p->held = one.kept;
 			one.kept = NULL;
@@ -282,10 +293,11 @@ static bool hold_mean(struct planes *p, double step)
 	return ok;
 }
 
-bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way, double step)
+bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way,
+                 double step)
 {
 	struct backend_case c = { .plane = image->plane, .n_members = 1, .apart = e->head };
-	int64_t input;
+	int64_t input, group;
 
 	if (!set_up(p, e, member, way, step))
 		return false;
@@ -306,35 +318,40 @@ bool planes_open(struct planes *p, const struct ensemble *e, int member, struct 
 		c.member = member / e->per_checkpoint;
 		c.only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0;
 	}
-	work(&c.depth, &c.rows, &input, p);
+	work(&c.depth, &c.rows, &input, &group, p);
 	if (e->backend->begin(e->b, &c))
 		return true;
 	windows_free(&p->w);
 	return false;
 }
 
-/* Planes from..to of the network's axis brought back. */
+/* Planes lo..hi of the network's grid brought back. */
 static bool back(struct planes *p, float *out, int64_t z, int64_t dz, int64_t lo, int64_t hi)
 {
 	struct restore way = p->way;
-	float *part = p->kept;
+	void *part = p->kept;
+	float *labels = NULL;
 	bool ok;
 
+	if (lo < hi && (lo > p->lo || hi < p->hi)) {
+		part = room(kept_channels(p), voxels(p, hi - lo), kept_size(p));
+		if (!part)
+			return false;
+		copy(p, part, lo, hi, p->kept, p->lo, p->hi, 0, p->shape[p->across]);
+	}
 	if (p->at_once) {               /* they are labels already */
 		way.channels = 1;
 		way.logits_only = true;
 		way.segment = false;
 		way.head = NULL;
+		labels = xmalloc(voxels(p, hi - lo), sizeof *labels);
+		for (size_t i = 0; i < voxels(p, hi - lo); i++)
+			labels[i] = ((uint16_t *)part)[i];
 	}
-	if (lo < hi && (lo > p->lo || hi < p->hi)) {
-		part = room(kept_channels(p), floats(p, hi - lo));
-		if (!part)
-			return false;
-		copy(p, part, lo, hi, p->kept, p->lo, p->hi, 0, p->shape[p->across]);
-	}
-	ok = restore(out, part, &way, z, dz);
+	ok = restore(out, labels ? labels : part, &way, z, dz);
 	if (part != p->kept)
 		free(part);
+	free(labels);
 	return ok;
 }
 
@@ -365,20 +382,22 @@ bool planes_stream(const struct restore *way, int n_passes)
 	return n_passes == 1 && restore_axis(way) == 0 && !way->grids->flip[0];
 }
 
-/* Bytes of what is kept while planes are made: of the last slab and the next, and a piece on its way. */
-static size_t kept_bytes(const struct planes *p, int64_t dz)
+/* Bytes of what is kept while planes are made: of a slab, and of the last one if they overlap, or of a group at once; and a
+ * piece on its way. */
+static size_t kept_bytes(const struct planes *p, int64_t dz, int64_t group)
 {
 	const struct grids *g = p->way.grids;
-	size_t piece = floats(p, 1) * (size_t)channels(p) * sizeof(float);
-	int64_t reach = 0;
+	size_t piece = voxels(p, 1) * (size_t)channels(p) * sizeof(float);
+	int64_t reach = 0, planes, sum = 0;
 
-	for (int i = 0; p->at_once && i < p->w.count[p->axis]; i++)
-		reach = most(reach, edge(p, i + 1) - edge(p, i));
-	for (int64_t z = 0, lo, hi; z < g->original[0] && !p->at_once; z += dz) {
+	for (int64_t z = 0, lo, hi; z < g->original[0]; z += dz) {
 		restore_reach(&lo, &hi, &p->way, z, least(dz, g->original[0] - z));
 		reach = most(reach, hi - lo);
+		sum += hi - lo;
 	}
-	return floats(p, 2 * reach) * (size_t)kept_channels(p) * sizeof(float) + (piece < piece_bytes ? piece_bytes : piece);
+	planes = p->at_once ? group + 2 * reach : sum > length(p) ? 2 * reach : reach;
+	return voxels(p, planes) * (size_t)kept_channels(p) * kept_size(p) +
+	       (piece < piece_bytes ? piece_bytes : piece);
 }
 
 bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensemble *e, int member, const struct restore *way,
@@ -386,20 +405,20 @@ bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensem
 {
 	struct blend blend = {0};
 	struct planes p;
-	int64_t depth, rows;
+	int64_t depth, rows, group;
 	bool ok;
 
 	if (!set_up(&p, e, member, way, step))
 		return false;
-	work(&depth, &rows, input, &p);
+	work(&depth, &rows, input, &group, &p);
 	memcpy(blend.shape, p.shape, sizeof blend.shape);
 	blend.axis = p.axis;
 	blend.channels = channels(&p);
 	ok = blend_bytes(bytes, &blend, rows);
 	*windows = p.w.n;
-	*bytes += kept_bytes(&p, dz);
+	*bytes += kept_bytes(&p, dz, group);
 	if (averages(&p) && way->parity)
-		*bytes += floats(&p, 2 * length(&p)) * (size_t)channels(&p) * sizeof(float);
+		*bytes += voxels(&p, 2 * length(&p)) * (size_t)channels(&p) * sizeof(float);
 	windows_free(&p.w);
 	return ok;
 }

@@ -23,7 +23,7 @@ struct planes {
 	int64_t taken;           /* planes that the backend gave */
 	int group;               /* at_once: the windows' place whose planes come next */
 	int64_t band;            /* at_once: rows of these that have been taken */
-	float *kept;             /* planes lo..hi: [kept_channels()][shape, of that axis lo..hi] */
+	void *kept;              /* planes lo..hi: float [restore_channels_in()], at_once uint16_t, [shape, of that axis lo..hi] */
 	int64_t lo, hi;
 	float *held;             /* mean of all members on the whole grid, or NULL */
 };
@@ -31,7 +31,8 @@ struct planes {
 /* member: -1 for the mean of all members' logits; with parity (contract 5.6) sums and quotient are rounded to half precision,
  * in the members' order, and held on the whole of the network's grid.  way: but for its head, which is the member's.
  * image: on way->grids->network, stays the caller's, as all else.  step: of the sliding window.  Close what is open. */
-bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way, double step);
+bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way,
+                 double step);
 /* Planes z..z+dz of the file to out [restore_channels()][dz][y][x]; z ascends from call to call.  false after fail(). */
 bool planes_read(struct planes *p, float *out, int64_t z, int64_t dz);
 void planes_close(struct planes *p);

@@ -8,7 +8,8 @@
 struct ref {
 	const struct network *n;
 	float **weights;        /* [members][n_weights] */
-	int members;
+	float **result;         /* [workers]: of the last call */
+	int workers, members;
 };
 
 static size_t voxels(const struct value *v) { return (size_t)v->size[0] * (size_t)v->size[1] * (size_t)v->size[2]; }
@@ -143,16 +144,19 @@ static void pool(float *const *value, const struct network *net, const struct no
 				}
 }
 
-static void *ref_open(const struct network *n, int workers, int members)
+static void *ref_open(const struct network *n, int threads, int members)
 {
 	struct ref *e = xcalloc(1, sizeof *e);
 
-	(void)workers;
 	e->n = n;
+	e->workers = threads;
 	e->members = members;
+	e->result = xcalloc((size_t)threads, sizeof *e->result);
 	e->weights = xcalloc((size_t)members, sizeof *e->weights);
 	return e;
 }
+
+static int ref_workers(const void *engine) { return ((const struct ref *)engine)->workers; }
 
 static void ref_load(void *engine, int member, const float *weights, int threads)
 {
@@ -165,7 +169,7 @@ static void ref_load(void *engine, int member, const float *weights, int threads
 }
 
 /* A feature map lives from the node that makes it to the last one that reads it. */
-static void ref_forward(void *engine, int member, int worker, float *out, const float *in)
+static float *ref_forward(void *engine, int member, int worker, const float *in)
 {
 	struct ref *e = engine;
 	const struct network *n = e->n;
@@ -173,7 +177,7 @@ static void ref_forward(void *engine, int member, int worker, float *out, const 
 	size_t largest = 0;
 	double *sum;
 
-	(void)worker;
+	free(e->result[worker]);
 	for (int i = 0; i < n->n_values; i++)
 		largest = voxels(&n->value[i]) > largest ? voxels(&n->value[i]) : largest;
 	sum = xmalloc(largest, sizeof *sum);
@@ -194,11 +198,10 @@ static void ref_forward(void *engine, int member, int worker, float *out, const 
 				value[v] = NULL;
 			}
 	}
-	int last = n->node[n->n_nodes - 1].out;
-	memcpy(out, value[last], (size_t)n->n_outputs * voxels(&n->value[last]) * sizeof(float));
-	free(value[last]);
+	e->result[worker] = value[n->node[n->n_nodes - 1].out];
 	free(value);
 	free(sum);
+	return e->result[worker];
 }
 
 static void ref_close(void *engine)
@@ -207,10 +210,13 @@ static void ref_close(void *engine)
 
 	for (int i = 0; i < e->members; i++)
 		free(e->weights[i]);
+	for (int i = 0; i < e->workers; i++)
+		free(e->result[i]);
 	free(e->weights);
+	free(e->result);
 	free(e);
 }
 
 const struct engine engine_ref = {
-	.name = "ref", .open = ref_open, .load = ref_load, .forward = ref_forward, .close = ref_close
+	.name = "ref", .open = ref_open, .workers = ref_workers, .load = ref_load, .forward = ref_forward, .close = ref_close
 };

@@ -103,20 +103,20 @@ static void measure(const struct subject *s, enum isa level, double seconds, dou
 	unet(&n, s);
 	size_t voxels = (size_t)(s->patch[0] * s->patch[1] * s->patch[2]);
 	float *weights = xmalloc(n.n_weights, sizeof *weights);
-	float *in = xmalloc(voxels, sizeof *in), *out = xmalloc(2 * voxels, sizeof *out);
+	float *in = xmalloc(voxels, sizeof *in);
 	srand(1);
 	for (size_t i = 0; i < n.n_weights; i++)
 		weights[i] = (float)rand() / (float)RAND_MAX - 0.5f;
 	for (size_t i = 0; i < voxels; i++)
 		in[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-	void *e = cpu_open(&n, 1, 1, level);
+	void *e = cpu_open(&n, 1, 1, 1, level);
 	begin = now();
 	engine_cpu.load(e, 0, weights, 1);
 	load = now() - begin;
-	engine_cpu.forward(e, 0, 0, out, in);
+	engine_cpu.forward(e, 0, 0, in);
 	for (double end = now() + seconds; runs < MOST && (runs == 0 || now() < end); runs++) {
 		begin = now();
-		engine_cpu.forward(e, 0, 0, out, in);
+		engine_cpu.forward(e, 0, 0, in);
 		time[runs] = now() - begin;
 	}
 	qsort(time, (size_t)runs, sizeof *time, ascending);
@@ -128,7 +128,6 @@ static void measure(const struct subject *s, enum isa level, double seconds, dou
 	network_free(&n);
 	free(weights);
 	free(in);
-	free(out);
 }
 
 int main(int argc, char **argv)
