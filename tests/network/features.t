@@ -66,8 +66,9 @@ compare() {
 	for way; do
 		/usr/bin/python3 volume.py "$hash" "$way" > in.frames
 		for folds in fold_0 fold_\?; do
-			options=--average-logits
-			[ "$folds" != fold_0 ] || options=
+			options="--average-logits --disable-tta"
+			[ "$folds" != fold_0 ] || options=--disable-tta
+			[ "$way" != 'picture cropped resampled' ] || options=${options%--disable-tta}
 			# shellcheck disable=SC2086    # options and folds are words
 			{
 				infer-checkpoint $options whole/$folds/*.pth < in.frames > probs.frames
@@ -75,7 +76,7 @@ compare() {
 				for part in low mid high; do infer-checkpoint $options --emit logits $part/$folds/*.pth < in.frames > $part.frames; done
 				echo "note: patch $patch, $way, $folds"
 				/usr/bin/python3 check.py low.frames mid.frames high.frames
-				for more in '' --parity "--grid network" "-j1 --disable-tta"; do
+				for more in --parity "--grid network -j3" -j1; do
 					infer-checkpoint $options $more whole/$folds/*.pth < in.frames | segment -d > segment.frames
 					infer-checkpoint $options $more --emit label whole/$folds/*.pth < in.frames > label.frames
 					frames --data -d segment.frames label.frames || { echo "$way $options $more: labels differ"; exit 1; }
