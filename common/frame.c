@@ -270,6 +270,11 @@ bool frame_has_flag(const struct frame *f, const char *flag)
 	return false;
 }
 
+const char *frame_subset(const struct frame *f)
+{
+	return mpk_get_str(mpk_get_map(&f->header, "subset"), "name", NULL);
+}
+
 void frame_flag(struct frame *f, const char *flag)
 {
 	msgpack_object *flags = mpk_get_array(&f->closing, "flags");

@@ -120,6 +120,8 @@ void frame_put_score(struct frame *f, const char *name, double value);
 double frame_score(const struct frame *f, const char *name);                 /* NaN if there is none */
 void frame_flag(struct frame *f, const char *flag);        /* once, whatever often it is called */
 bool frame_has_flag(const struct frame *f, const char *flag);
+/* Name of the subset of the members that the frame is the mean of (average-probs --subsets); NULL without any. */
+const char *frame_subset(const struct frame *f);
 
 /* Layer keys with a fixed meaning; NULL or -1 where missing. */
 struct member { const char *name, *fold, *weights; int64_t index, of; };

@@ -146,3 +146,21 @@ bool image_write_map(const char *path, const struct frame *f, const float *map)
 		            path);
 	return write_volume(path, f, map, DT_F4);
 }
+
+char *image_folder(const char *folder, const struct frame *f)
+{
+	const char *subset = frame_subset(f);
+	char *path;
+
+	if (!subset || !strcmp(subset, "all"))
+		return xstrdup(folder);
+	if (!*subset || *subset == '.' || strchr(subset, '/')) {
+		fail(XDATA, "the name of a subset, '%s', is no name for a folder", subset);
+		return NULL;
+	}
+	path = xasprintf("%s/%s", folder, subset);
+	if (io_mkdirs(path))
+		return path;
+	free(path);
+	return NULL;
+}

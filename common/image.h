@@ -72,4 +72,8 @@ msgpack_object properties_geometry(msgpack_zone *zone, const struct properties *
 /* Room for [channels][shape] floats, or fail(): no size is believed before it is compared with memory_limit and with what a
  * file of file_bytes (compressed at most 1032 to 1, the best that deflate does) can hold at bits a sample. */
 bool image_alloc(struct image *im, const char *path, uint64_t file_bytes, int bits);
+
+/* Where the files of a frame go: into folder, or, of a subset of the members (average-probs --subsets) other than all, into a
+ * folder in it that has the subset's name and is made.  malloc'ed; NULL after fail() XDATA or XIO. */
+char *image_folder(const char *folder, const struct frame *f);
 #endif

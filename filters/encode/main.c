@@ -9,11 +9,12 @@
 #include "common/opt.h"
 #include "filters/encode/encode.h"
 
-static const char *folder, *kinds = "label", *type = "source";
+static const char *output, *kinds = "label", *type = "source";
+static char *folder;                            /* output, or that of a subset in it */
 static bool pass;
 
 static const struct opt opts[] = {
-	OPT_STRING('o', "output", &folder, "FOLDER", "where the files go; it is made if it is missing"),
+	OPT_STRING('o', "output", &output, "FOLDER", "where the files go; it is made if it is missing"),
 	OPT_STRING('L', "layers", &kinds, "KINDS", "kinds of layers to write, separated by commas"),
 	OPT_CHOICE('t', "type", &type, "TYPE", "source|png|bmp|tif|tiff|nii|nii.gz|nrrd|mha|mhd|npz", "format of labels, maps and images"),
 	OPT_FLAG('p', "pass", &pass, "pass the stream on"),
@@ -186,12 +187,13 @@ static bool write_layer(const struct frame *f, const struct layer *l)
 
 static bool write_case(struct source *in, struct frame *f)
 {
-	if (!source_volume(in, f) || !all_there(f))
-		return false;
-	for (int i = 0; i < f->n_layers; i++)
-		if (wanted(f->layer[i]->kind) && !write_layer(f, f->layer[i]))
-			return false;
-	return true;
+	bool ok = source_volume(in, f) && all_there(f) && (folder = image_folder(output, f));
+
+	for (int i = 0; ok && i < f->n_layers; i++)
+		ok = !wanted(f->layer[i]->kind) || write_layer(f, f->layer[i]);
+	free(folder);
+	folder = NULL;
+	return ok;
 }
 
 int main(int argc, char **argv)
@@ -202,10 +204,10 @@ int main(int argc, char **argv)
 	bool failed = false;
 
 	opt_parse(&argc, &argv, opts, "", "write layers into image files and npz archives");
-	if (!folder)
+	if (!output)
 		opt_usage("-o FOLDER is missing");
 	in = source_open(NULL);
-	if (!io_mkdirs(folder))
+	if (!io_mkdirs(output))
 		die_failed();
 	out = pass ? sink_open(in) : NULL;
 	while (source_next(in, &f)) {

@@ -191,14 +191,15 @@ static const float *plane_of(struct work *w, const struct frame *f, int *channel
 }
 
 /* If it is among those asked for: all, unless some are named. */
-static bool write_picture(const struct scene *s, const char *what, bool (*write)(const char *, const struct scene *), bool asked)
+static bool write_picture(const char *into, const struct scene *s, const char *what, bool (*write)(const char *, const struct scene *),
+	bool asked)
 {
 	char *path;
 	bool ok;
 
 	if (!asked && (only_overlay || only_panel || only_thumbnail))
 		return true;
-	path = xasprintf("%s/%s_%s.png", folder, s->name, what);
+	path = xasprintf("%s/%s_%s.png", into, s->name, what);
 	ok = write(path, s);
 	free(path);
 	return ok;
@@ -209,6 +210,8 @@ static bool draw(struct work *w, const struct frame *f)
 	const struct plane *p = &w->slice.best;
 	size_t n = (size_t)(f->shape[1] * f->shape[2]);
 	struct scene s = { .name = f->name, .z = p->z, .label = p->label, .map = p->map };
+	char *into;
+	bool ok;
 
 	name_classes(w, n);
 	say_figures(w, f);
@@ -229,8 +232,11 @@ static bool draw(struct work *w, const struct frame *f)
 		}
 		s.reference = w->reference_plane;
 	}
-	return write_picture(&s, "overlay", write_overlay, only_overlay) && write_picture(&s, "panel", write_panel, only_panel) &&
-	       write_picture(&s, "thumbnail", write_thumbnail, only_thumbnail);
+	into = image_folder(folder, f);
+	ok = into && write_picture(into, &s, "overlay", write_overlay, only_overlay) &&
+	     write_picture(into, &s, "panel", write_panel, only_panel) && write_picture(into, &s, "thumbnail", write_thumbnail, only_thumbnail);
+	free(into);
+	return ok;
 }
 
 static void one_case(struct sink *out, struct source *in, struct frame *f)

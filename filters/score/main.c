@@ -125,7 +125,7 @@ static void add_flags(struct table *t, const struct frame *f, int64_t z)
 
 static void add_rows(struct table *t, const struct frame *f)
 {
-	const char *subset = mpk_get_str(mpk_get_map(&f->header, "subset"), "name", NULL);
+	const char *subset = frame_subset(f);
 
 	for (int64_t z = per_slice ? 0 : -1; z < (per_slice ? f->shape[0] : 0); z++) {
 		table_row(t, f->name);
