@@ -128,6 +128,14 @@ uninstall:
 ## bench-peer: whole jobs against nnU-Net itself (MODEL=FOLDER IMAGES=FOLDER; PEER=FOLDER: a Python environment that has it)
 bench-peer: all
 	scripts/bench-peer $(B)/bin "$(MODEL)" "$(IMAGES)"
+## evidence: every score against Dice on phantom and Sunnybrook, into tests/evidence (SHARED=FOLDER, ../shared)
+SHARED ?= ../shared
+evidence: all
+	PATH='$(CURDIR)/$(B)/bin':"$$PATH" && cd '$(SHARED)' && set -e && e='$(CURDIR)/$(B)/evidence' s='$(CURDIR)/scripts/evidence' && \
+	"$$s" "$$e" phantom golden/models/phantom_2d golden/phantom/imagesTs golden/phantom/labelsTs && \
+	"$$s" "$$e" sunnybrook golden/models/sunnybrook_2d data/sunnybrook-png/imagesTs data/sunnybrook-png/labelsTs '^[^_]*' && \
+	"$$s" --summary "$$e" phantom sunnybrook
+	mkdir -p tests/evidence && cp $(B)/evidence/*.md $(B)/evidence/*.svg tests/evidence
 ## bench-memory: peak memory of each stage on a volume of 512x512x400 with 100 classes; fails beyond 2.5 GB, 4 GB in all (minutes)
 bench-memory: all
 	@scripts/bench-memory $(B)
@@ -138,4 +146,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all bench-memory bench-peer tests check check-asan lint demo bench install uninstall clean help FORCE
+.PHONY: all bench-memory bench-peer evidence tests check check-asan lint demo bench install uninstall clean help FORCE
