@@ -203,7 +203,7 @@ bool predict_case(struct sink *out, struct source *in, struct frame *f, struct f
                   const struct predict_options *o)
 {
 	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
-	struct grids g;
+	struct grids g = {0};
 	struct restore way = way_back(&g, e, o);
 	struct input image;
 	struct layer *l = NULL;
@@ -260,7 +260,7 @@ bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct
 {
 	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
 	struct frame made = {0};
-	struct grids g;
+	struct grids g = {0};
 	struct restore way = way_back(&g, e, o);
 	size_t flow = 0, output = 0, image = 0;
 	int64_t planes;
