@@ -1,4 +1,5 @@
 # Memory is bounded by the depth of a patch, not by the volume, along whichever axis of the network is z of the file.
+# release only: sanitizers take memory of their own
 /usr/bin/python3 "$TESTS/network/model.py" small images=1
 sed -i 's/"patch_size": \[16, 24\]/"patch_size": [32, 40]/' small/plans.json
 decode small/images | normalize small > in.frames

@@ -1,5 +1,6 @@
 # The first output of the small models comes within 100 ms after the start: header and first slab of the first case.  What counts
 # is the processor's time with one thread, the least of several runs: it does not depend on what else the machine does.
+# release only: sanitizers take time of their own
 cat > first.py <<'PYTHON'
 """usage: first.py INPUT LIMIT_MS COMMAND ...: milliseconds from the start until the first frame's header and a slab's beginning."""
 import os

@@ -1,4 +1,5 @@
 # Figures against the number of members: each row is what the same members alone give; the whole input or nothing.
+# release only: what it runs, other tests run under the sanitizers
 make-scratch 4
 infer() { normalize MODEL < cases.frames | infer-checkpoint "$@"; }
 infer MODEL/fold_0/checkpoint_*[0-9].pth > all.frames
