@@ -41,10 +41,19 @@ for n, levels in ((2, 0), (3, 0), (7, 3), (50, 0), (50, 4), (64, 2), (101, 30), 
     check(n, levels)
 
 
+# Intervals are those of the table of figures; their columns come last.
+run("correlate -x score -m pearson,spearman,kendall t.tsv > figures.tsv")
+figures = [line.rstrip("\n").split("\t") for line in open("figures.tsv")][1:]
+head, row = [line.rstrip("\n").split("\t") for line in open("out.tsv")]
+assert head[9:] == [f"{f[1]}_{end}" for f in figures for end in ("low", "high")] + ["clusters", "note"], head
+assert row[9:15] == [x for f in figures for x in f[4:6]] and row[15:] == ["200", "-"], (row, figures)
+assert all(float(row[9 + 2 * i]) < float(row[3 + i]) < float(row[10 + 2 * i]) for i in range(3)), row
+
+
 def one(text, options="", status=0):
     open("t.tsv", "w", newline="").write(text)
     said = run(f"correlate {options} < t.tsv > out.tsv", status)
-    return said, open("out.tsv").read()
+    return said, "".join("\t".join(line.split("\t")[:9]) + "\n" for line in open("out.tsv").read().splitlines())     # without intervals
 
 
 HEAD = "score\tn\tdropped\tpearson\tspearman\tkendall\tslope\tintercept\tr2\n"
