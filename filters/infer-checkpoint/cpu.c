@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include "common/die.h"
 #include "common/opt.h"
 #include "filters/infer-checkpoint/cpu_run.h"
@@ -285,6 +286,28 @@ static void unblock(void *arg, int channel, int worker)
 	(void)worker;
 	for (size_t i = 0; i < pixels; i++)
 		r->out[c * pixels + i] = x[i * lanes];
+}
+
+static double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cpu_time_steps(double *seconds, void *engine, int member, const float *in)
+{
+	const struct cpu *e = engine;
+	const struct network *n = e->schedule.network;
+	size_t pixels = (size_t)n->patch[0] * (size_t)n->patch[1] * (size_t)n->patch[2];
+
+	memcpy(e->worker->memory + e->schedule.input, in, (size_t)n->n_inputs * pixels * sizeof *in);
+	for (int i = 0; i < e->schedule.n_steps; i++) {
+		double begin = seconds_now();
+		run_step(e, &e->schedule.step[i], e->worker, e->packed[member]);
+		seconds[i] = seconds_now() - begin;
+	}
 }
 
 static float *cpu_forward(void *engine, int member, int worker, const float *in)

@@ -79,4 +79,6 @@ enum isa cpu_isa(void);
 struct network;
 /* workers run patches side by side, hands share one; one of the two is 1. */
 void *cpu_open(const struct network *n, int workers, int hands, int members, enum isa level);
+/* A forward pass of the first worker, for measurements: how long each step of its schedule took; seconds [nodes]. */
+void cpu_time_steps(double *seconds, void *engine, int member, const float *in);
 #endif
