@@ -1,29 +1,124 @@
-/* Speed of one forward pass of the fast engine on one core, as a share of what the core can multiply and add.
- * usage: forward [SECONDS [NETWORK]]   SECONDS: time for each network and instruction set (default: next to none) */
-#include <math.h>
+/* Speed of a forward pass of the CPU engine, as a share of what the cores can multiply and add; or, with --serve, one side of
+ * a comparison with another program on the same weights and input (tests/bench/peer.py has the protocol). */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include "common/die.h"
-#include "filters/infer-checkpoint/cpu_plan.h"
+#include "common/io.h"
+#include "common/opt.h"
+#include "common/parallel.h"
 #include "filters/infer-checkpoint/engine.h"
+#include "tests/bench/peak.h"
+#include "tests/bench/subject.h"
 
-struct subject { const char *name; int64_t patch[3]; int n_stages, feature[MAX_STAGES]; bool long_only; };
-
-static const struct subject subjects[] = {
-	{ "2d_192_8-32", { 1, 192, 192 }, 5, { 8, 16, 32, 32, 32 }, false },
-	{ "2d_160_32-512", { 1, 160, 160 }, 6, { 32, 64, 128, 256, 512, 512 }, false },
-	{ "3d_64_32-320", { 64, 64, 64 }, 5, { 32, 64, 128, 256, 320 }, true },
+static double seconds;
+static int hands = 1, workers = 1, patches = 1;
+static const char *input, *output, *engine = "cpu";
+static bool serve;
+static const struct opt opts[] = {
+	OPT_DOUBLE('s', "seconds", &seconds, "SECONDS", 0, 3600, "time for each network (default: next to none)"),
+	OPT_INT('j', "hands", &hands, "N", 1, 1024, "threads that share a patch"),
+	OPT_INT('w', "workers", &workers, "N", 1, 1024, "threads that each take a patch"),
+	OPT_INT('b', "batch", &patches, "N", 1, 1024, "patches in a pass"),
+	OPT_CHOICE('e', "engine", &engine, "ENGINE", "cpu|ref", "what computes"),
+	OPT_STRING('i', "input", &input, "FILE", "fp32 [batch][inputs][patch] (default: random)"),
+	OPT_STRING('o', "output", &output, "FILE", "where the outputs go, fp32 [batch][outputs][patch]"),
+	OPT_FLAG(0, "serve", &serve, "for each number on standard input make passes for so many seconds and print the time of each"),
+	OPT_END
 };
 
-/* Time this thread has run: other programs on the same processors do not count. */
-static double now(void)
+struct bench {
+	struct network n;
+	const struct engine *engine;
+	void *e;
+	float *in, *out;                        /* out: NULL, or where results are kept */
+	double load;                            /* seconds of transforming the weights */
+};
+
+static double wall(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* With one thread other programs on the same processors do not count. */
+static double now(void) { return hands == 1 && workers == 1 && !serve ? thread_seconds() : wall(); }
+
+static void one_patch(void *arg, int i, int worker)
+{
+	const struct bench *b = arg;
+	size_t voxels = patch_voxels(&b->n), n_in = (size_t)b->n.n_inputs * voxels, n_out = (size_t)b->n.n_outputs * voxels;
+	const float *out = b->engine->forward(b->e, 0, worker, b->in + (size_t)i * n_in);
+
+	if (b->out)
+		memcpy(b->out + (size_t)i * n_out, out, n_out * sizeof *out);
+}
+
+static double pass(struct bench *b)
+{
+	double begin = now();
+
+	if (workers > 1)
+		parallel_for(workers, patches, one_patch, b);
+	else
+		for (int i = 0; i < patches; i++)
+			one_patch(b, i, 0);
+	return now() - begin;
+}
+
+static void read_input(float *in, size_t n)
+{
+	FILE *f = fopen(input, "rb");
+
+	if (!f || fread(in, sizeof *in, n, f) != n || getc(f) != EOF)
+		die(XDATA, "%s does not hold %zu numbers", input, n);
+	fclose(f);
+}
+
+static void write_output(const float *out, size_t n)
+{
+	struct outfile f;
+
+	if (!outfile_open(&f, output))
+		die_failed();
+	if (!io_write(f.fd, out, n * sizeof *out))
+		die(XIO, "%s cannot be written", output);
+	if (!outfile_commit(&f))
+		die_failed();
+}
+
+/* With weights loaded and the first pass behind it, whose output is written. */
+static void bench_open(struct bench *b, const char *name)
+{
+	size_t voxels;
+	float *weights;
+	double begin;
+
+	subject_open(&b->n, &weights, name);
+	voxels = patch_voxels(&b->n);
+	b->in = xmalloc((size_t)(patches * b->n.n_inputs) * voxels, sizeof *b->in);
+	if (input)
+		read_input(b->in, (size_t)(patches * b->n.n_inputs) * voxels);
+	else
+		random_fill(b->in, (size_t)(patches * b->n.n_inputs) * voxels);
+	b->engine = !strcmp(engine, "ref") ? &engine_ref : &engine_cpu;
+	b->e = b->engine == &engine_cpu ? cpu_open(&b->n, workers, hands, 1, cpu_isa()) : b->engine->open(&b->n, workers, 1);
+	begin = now();
+	b->engine->load(b->e, 0, weights, hands > workers ? hands : workers);
+	b->load = now() - begin;
+	free(weights);
+	b->out = output ? xmalloc((size_t)(patches * b->n.n_outputs) * voxels, sizeof *b->out) : NULL;
+	pass(b);
+	if (output)
+		write_output(b->out, (size_t)(patches * b->n.n_outputs) * voxels);
+	free(b->out);
+	b->out = NULL;
+}
+
+static void bench_close(struct bench *b)
+{
+	b->engine->close(b->e);
+	network_free(&b->n);
+	free(b->in);
 }
 
 static int ascending(const void *a, const void *b)
@@ -33,113 +128,67 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* nnU-Net's plain U-Net with two convolutions a stage and kernels of 3. */
-static void unet(struct network *n, const struct subject *s)
-{
-	struct architecture a = { .class = UNET_PLAIN, .dims = s->patch[0] > 1 ? 3 : 2, .n_stages = s->n_stages,
-	                          .conv_bias = true, .norm = NORM_INSTANCE, .eps = 1e-5, .slope = 0.01 };
+enum { MOST = 1000 };
 
-	for (int i = 0; i < s->n_stages; i++) {
-		a.features[i] = s->feature[i];
-		a.n_conv_encoder[i] = a.n_conv_decoder[i] = 2;
-		for (int k = 0; k < 3; k++) {
-			bool flat = k == 0 && a.dims == 2;
-			a.kernel[i][k] = flat ? 1 : 3;
-			a.stride[i][k] = flat || i == 0 ? 1 : 2;
-		}
-	}
-	if (!network_build(n, &a, 1, 2, s->patch))
-		die_failed();
+/* Times of passes for so many seconds, one at least.  Returns how many. */
+static int passes(struct bench *b, double time[MOST], double length)
+{
+	int n = 0;
+
+	for (double end = now() + length; n < MOST && (n == 0 || now() < end); n++)
+		time[n] = pass(b);
+	return n;
 }
 
-/* Multiply-adds in registers: enough independent sums to hide their latency.  NAME_peak: operations per second. */
-#define PEAK(NAME, TARGET, REGISTER, LANES, SUMS) \
-	typedef float NAME##_vec __attribute__((vector_size(LANES * 4))); \
-	TARGET static double NAME##_peak(void) \
-	{ \
-		enum { ROUNDS = 200000 }; \
-		NAME##_vec sum[SUMS], a = (NAME##_vec){0} + 0.999f, b = (NAME##_vec){0} + 1e-3f; \
-		double best = 0; \
-		_Pragma("GCC unroll 24") for (int i = 0; i < SUMS; i++) \
-			sum[i] = b; \
-		for (int repeat = 0; repeat < 20; repeat++) { \
-			double begin = now(); \
-			for (int r = 0; r < ROUNDS; r++) \
-				_Pragma("GCC unroll 24") for (int i = 0; i < SUMS; i++) { \
-					sum[i] = sum[i] * a + b; \
-					__asm__ volatile("" : "+" REGISTER (sum[i])); \
-				} \
-			best = fmax(best, 2.0 * LANES * SUMS * ROUNDS / (now() - begin)); \
-		} \
-		return best; \
-	}
-PEAK(base, , "x", 4, 12)
-#ifdef __x86_64__
-PEAK(v3, __attribute__((target("avx2,fma"), optimize("fp-contract=fast"))), "x", 8, 12)
-PEAK(v4, __attribute__((target("avx512f"), optimize("fp-contract=fast"))), "v", 16, 24)
-#endif
-
-static double peak(void)
+static void measure(const char *name, double peak_flops)
 {
-	double best = base_peak();
-
-#ifdef __x86_64__
-	if (cpu_isa() >= ISA_V3)
-		best = fmax(best, v3_peak());
-	if (cpu_isa() == ISA_V4)
-		best = fmax(best, v4_peak());
-#endif
-	return best;
-}
-
-static void measure(const struct subject *s, enum isa level, double seconds, double peak_flops)
-{
-	enum { MOST = 1000 };
 	static const char *const isa_name[] = { "base", "v3", "v4" };
-	struct network n;
-	double time[MOST], begin, load;
-	int runs = 0;
+	struct bench b = {0};
+	double time[MOST];
 
-	unet(&n, s);
-	size_t voxels = (size_t)(s->patch[0] * s->patch[1] * s->patch[2]);
-	float *weights = xmalloc(n.n_weights, sizeof *weights);
-	float *in = xmalloc(voxels, sizeof *in);
-	srand(1);
-	for (size_t i = 0; i < n.n_weights; i++)
-		weights[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-	for (size_t i = 0; i < voxels; i++)
-		in[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-	void *e = cpu_open(&n, 1, 1, 1, level);
-	begin = now();
-	engine_cpu.load(e, 0, weights, 1);
-	load = now() - begin;
-	engine_cpu.forward(e, 0, 0, in);
-	for (double end = now() + seconds; runs < MOST && (runs == 0 || now() < end); runs++) {
-		begin = now();
-		engine_cpu.forward(e, 0, 0, in);
-		time[runs] = now() - begin;
+	bench_open(&b, name);
+	int n = passes(&b, time, seconds);
+	qsort(time, (size_t)n, sizeof *time, ascending);
+	double median = time[n / 2], flops = b.n.flops * patches;
+	printf("note: %s %s: %.2f ms (%.2f-%.2f, %d runs), %.3f GFLOP, %.1f GFLOP/s, %.0f %% of peak; load %.0f ms\n", name,
+	       isa_name[cpu_isa()], median * 1e3, time[0] * 1e3, time[n - 1] * 1e3, n, flops * 1e-9, flops / median * 1e-9,
+	       100 * flops / median / peak_flops / (hands * workers), b.load * 1e3);
+	bench_close(&b);
+}
+
+static void answer(const char *name)
+{
+	struct bench b = {0};
+	double time[MOST], length;
+
+	bench_open(&b, name);
+	printf("ready\t%.4f\t%.6g\n", b.load, b.n.flops * patches);
+	fflush(stdout);
+	while (scanf("%lf", &length) == 1) {
+		int n = passes(&b, time, length);
+		for (int i = 0; i < n; i++)
+			printf("%s%.6f", i ? "\t" : "", time[i]);
+		puts("");
+		fflush(stdout);
 	}
-	qsort(time, (size_t)runs, sizeof *time, ascending);
-	double median = time[runs / 2];
-	printf("note: %s %s: %.2f ms (%.2f-%.2f, %d runs), %.3f GFLOP, %.1f GFLOP/s, %.0f %% of peak; load %.0f ms\n", s->name,
-	       isa_name[level], median * 1e3, time[0] * 1e3, time[runs - 1] * 1e3, runs, n.flops * 1e-9, n.flops / median * 1e-9,
-	       100 * n.flops / median / peak_flops, load * 1e3);
-	engine_cpu.close(e);
-	network_free(&n);
-	free(weights);
-	free(in);
+	bench_close(&b);
 }
 
 int main(int argc, char **argv)
 {
-	double seconds = argc > 1 ? strtod(argv[1], NULL) : 0, best = peak();
-
-	printf("note: peak of one core: %.1f GFLOP/s in fp32\n", best * 1e-9);
-	for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
-		const struct subject *s = &subjects[i];
-		if ((s->long_only && argc < 2) || (argc > 2 && strcmp(argv[2], s->name)))
-			continue;
-		measure(s, cpu_isa(), seconds, best);
+	opt_parse(&argc, &argv, opts, "[NETWORK|CHECKPOINT]", "measure forward passes of the CPU engine");
+	if (argc > 1 || (serve && !argc) || (hands > 1 && workers > 1))
+		opt_usage("one network, and threads either share a patch or take one each");
+	if (serve) {
+		answer(argv[0]);
+		return 0;
 	}
+	double best = peak();
+	printf("note: peak of one core: %.1f GFLOP/s in fp32\n", best * 1e-9);
+	if (argc)
+		measure(argv[0], best);
+	for (int i = 0; i < N_SUBJECTS && !argc; i++)
+		if (subjects[i].quick)
+			measure(subjects[i].name, best);
 	return 0;
 }
