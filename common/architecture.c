@@ -150,21 +150,28 @@ static bool nonlinearity(struct architecture *a, const struct json *args)
 	return !json_has(&kw, "negative_slope") || (json_get(&e, &kw, "negative_slope") && json_real(&a->slope, &e));
 }
 
-/* At inference dropout is the identity and has no weights: which one it is and how much it drops does not matter. */
-static bool dropout(const struct json *args)
+/* Dropout has no weights, and at inference it is the identity: which one it is does not matter. */
+static bool dropout(struct architecture *a, const struct json *args)
 {
 	static const char *const known[] = { "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout" };
-	struct json v;
+	struct json v, kw;
 	const char *name;
+	size_t i = 0;
 
 	if (!json_has(args, "dropout_op"))
 		return true;
 	if (!json_get(&v, args, "dropout_op") || !(name = json_text(&v)))
 		return false;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (!strcmp(last_component(name), known[i]))
-			return true;
-	return json_bad(&v, "the dropout %s is not known; torch's are", name);
+	while (i < sizeof known / sizeof *known && strcmp(last_component(name), known[i]))
+		i++;
+	if (i == sizeof known / sizeof *known)
+		return json_bad(&v, "the dropout %s is not known; torch's are", name);
+	a->dropout = 0.5;                                       /* torch's default */
+	if (!json_has(args, "dropout_op_kwargs"))
+		return true;
+	if (!json_get(&kw, args, "dropout_op_kwargs") || !json_is_object(&kw))
+		return false;
+	return !json_has(&kw, "p") || (json_get(&v, &kw, "p") && json_real(&a->dropout, &v));
 }
 
 /* What only residual encoders have. */
@@ -204,7 +211,7 @@ bool architecture_read(struct architecture *a, const struct json *j)
 	if (!is_class(&v, "Conv", &a->dims))
 		return json_bad(&v, "the convolution %s is not supported; Conv2d and Conv3d are",
 		                json_object_to_json_string(v.o));
-	if (!dropout(&args) || !json_get(&v, &args, "features_per_stage") || !per_stage(a->features, &v, a->n_stages, 1, MAX_FEATURES) ||
+	if (!dropout(a, &args) || !json_get(&v, &args, "features_per_stage") || !per_stage(a->features, &v, a->n_stages, 1, MAX_FEATURES) ||
 	    !json_get(&v, &args, "kernel_sizes") || !json_get(&w, &args, "strides") || !sizes(a, &v, &w) ||
 	    !json_get(&v, &args, a->class == UNET_PLAIN ? "n_conv_per_stage" : "n_blocks_per_stage") ||
 	    !per_stage(a->n_conv_encoder, &v, a->n_stages, 1, MAX_BLOCKS) || !json_get(&v, &args, "n_conv_per_stage_decoder") ||

@@ -9,7 +9,7 @@
 struct builder {
 	struct network *n;
 	const struct architecture *a;
-	bool ok;
+	bool ok, training;
 	size_t nodes, values, parameters;       /* allocated */
 };
 
@@ -228,6 +228,17 @@ static int decoder_stage(struct builder *b, int d, int x, int skip)
 	return x;
 }
 
+/* The heads of stages first.. of the decoder, which made x[stage]. */
+static void add_heads(struct builder *b, int first, const int *x)
+{
+	for (int d = first; d < b->a->n_stages - 1 && b->ok; d++) {
+		char *name = xasprintf("decoder.seg_layers.%d", d);
+		conv(b, name, x[d], -1, -1, b->n->n_outputs, one, one, BIAS);
+		free(name);
+		b->n->n_heads++;
+	}
+}
+
 static bool counts_make_sense(const struct architecture *a)
 {
 	if (a->n_stages < 2 || a->n_stages > MAX_STAGES)
@@ -242,11 +253,11 @@ static bool counts_make_sense(const struct architecture *a)
 	return true;
 }
 
-bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3])
+static bool build(struct builder b, int n_inputs, int n_outputs, const int64_t patch[3])
 {
-	struct builder b = { .n = n, .a = a, .ok = true };
-	int x, skip[MAX_STAGES];
-	char *head;
+	struct network *n = b.n;
+	const struct architecture *a = b.a;
+	int x, skip[MAX_STAGES], up[MAX_STAGES];
 
 	*n = (struct network){ .patch = { patch[0], patch[1], patch[2] }, .n_inputs = n_inputs, .n_outputs = n_outputs };
 	if (!counts_make_sense(a))
@@ -262,12 +273,9 @@ bool network_build(struct network *n, const struct architecture *a, int n_inputs
 	for (int s = 0; s < a->n_stages && b.ok; s++)
 		x = skip[s] = encoder_stage(&b, s, x);
 	for (int d = 0; d < a->n_stages - 1 && b.ok; d++)
-		x = decoder_stage(&b, d, x, skip[a->n_stages - 2 - d]);
-	if (b.ok) {
-		head = xasprintf("decoder.seg_layers.%d", a->n_stages - 2);
-		x = conv(&b, head, x, -1, -1, n_outputs, one, one, BIAS);
-		free(head);
-	}
+		x = up[d] = decoder_stage(&b, d, x, skip[a->n_stages - 2 - d]);
+	add_heads(&b, b.training ? 0 : a->n_stages - 2, up);
+	x = n->n_values - 1;
 	if (b.ok && memcmp(n->value[x].size, patch, sizeof n->value[x].size))
 		b.ok = fail(XDATA, "the network's output is smaller than its patch (its first stage has a stride)");
 	for (int i = 0; i < n->n_nodes; i++) {
@@ -277,10 +285,67 @@ bool network_build(struct network *n, const struct architecture *a, int n_inputs
 		if (n->node[i].residual >= 0)
 			n->value[n->node[i].residual].last_use = i;
 	}
-	n->value[x].last_use = n->n_nodes;
+	for (int i = 0; i < n->n_heads; i++)
+		n->value[network_head(n, i)->out].last_use = n->n_nodes;
 	if (!b.ok)
 		network_free(n);
 	return b.ok;
+}
+
+bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3])
+{
+	return build((struct builder){ .n = n, .a = a, .ok = true }, n_inputs, n_outputs, patch);
+}
+
+bool network_build_training(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3])
+{
+	*n = (struct network){0};
+	if (a->norm != NORM_INSTANCE)
+		return fail(XDATA, "training a network with batch norm is not supported; nnU-Net's plans have instance norm");
+	if (a->dropout != 0)
+		return fail(XDATA, "training with dropout is not supported; nnU-Net's plans have none");
+	if (a->nonlin_first || a->slope < 0)
+		return fail(XDATA, "training a network %s is not supported", a->nonlin_first ? "whose nonlinearity is before its norm" :
+		            "with a leaky ReLU of negative slope");
+	return build((struct builder){ .n = n, .a = a, .ok = true, .training = true }, n_inputs, n_outputs, patch);
+}
+
+const struct node *network_head(const struct network *n, int i) { return &n->node[n->n_nodes - 1 - i]; }
+
+const struct value *network_head_value(const struct network *n, int i) { return &n->value[network_head(n, i)->out]; }
+
+static void add_to_order(int *order, int *at, const struct node *o)
+{
+	const int own[4] = { o->weight, o->bias, o->gamma, o->beta };
+
+	for (int i = 0; i < 4; i++)
+		if (own[i] >= 0)
+			order[(*at)++] = own[i];
+}
+
+/* Nodes run in this order, but that a transposed convolution comes after the decoder's others, and the projection of a
+ * block after those that it is added to. */
+void network_order(int *order, const struct network *n)
+{
+	const struct node *end = n->node + n->n_nodes - n->n_heads, *projection = NULL;
+	int at = 0;
+
+	for (const struct node *o = n->node; o < end; o++) {
+		if (o->kind != NODE_CONV)
+			continue;
+		if (!o->leaky) {
+			projection = o;
+			continue;
+		}
+		add_to_order(order, &at, o);
+		if (projection && o->residual == projection->out)
+			add_to_order(order, &at, projection);
+	}
+	for (const struct node *o = n->node; o < end; o++)
+		if (o->kind == NODE_TCONV)
+			add_to_order(order, &at, o);
+	for (const struct node *o = end; o < n->node + n->n_nodes; o++)
+		add_to_order(order, &at, o);
 }
 
 void network_free(struct network *n)

@@ -1,5 +1,8 @@
 /* network: the static graph of a PlainConvUNet or ResidualEncoderUNet (contract 3), dimension-general: a 2D network is
- * a 3D one with kernel and stride 1 in z.  No arithmetic here; backends run the graph. */
+ * a 3D one with kernel and stride 1 in z.  No arithmetic here; backends run the graph.
+ *
+ * For inference the graph ends in one head.  For training every stage of the decoder has one (deep supervision); heads are the
+ * last nodes, the finest the very last. */
 #ifndef COMMON_NETWORK_H
 #define COMMON_NETWORK_H
 #include "common/checkpoint.h"
@@ -33,18 +36,27 @@ struct parameter { char *name; int n_dims; int64_t dim[5]; size_t offset, count;
 
 struct network {
 	int n_nodes, n_values, n_parameters;
-	struct node *node;       /* in order of execution; the last one is the 1x1 head (kernel 1, bias, no norm) */
+	struct node *node;       /* in order of execution; the last n_heads are the 1x1 heads (kernel 1, bias, no norm) */
 	struct value *value;
 	struct parameter *parameter;
 	size_t n_weights;        /* floats of all parameters */
 	int64_t patch[3];
-	int n_inputs, n_outputs;
+	int n_inputs, n_outputs, n_heads;
 	double flops;            /* 2 * multiply-adds of one patch (taps on padding counted) */
 };
 
 /* Builds the graph for a patch.  fail()s XDATA (a patch that strides do not divide, sizes that overflow). */
 bool network_build(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3]);
+/* The same with all heads.  fail()s XDATA on what cannot be trained here: batch norm, dropout, a nonlinearity before the norm. */
+bool network_build_training(struct network *n, const struct architecture *a, int n_inputs, int n_outputs, const int64_t patch[3]);
 void network_free(struct network *n);
+
+/* Head i, the finest is 0: its node, and the value that it writes. */
+const struct node *network_head(const struct network *n, int i);
+const struct value *network_head_value(const struct network *n, int i);
+/* order: [n_parameters] the parameters in the order of nnU-Net's optimiser and state_dict (contract 3.3): encoder, decoder
+ * stages, transposed convolutions, heads. */
+void network_order(int *order, const struct network *n);
 
 /* The network up to what its head reads, which becomes its output.  It refers to n but for `value`, which is malloc'ed; it is
  * not for network_free(). */

@@ -343,6 +343,8 @@ static bool read_plan(struct plan *p, const struct json *top, const char *config
 			return false;
 		p->previous_stage = xstrdup(text);
 	}
+	if (has(&c, "batch_dice") && (!lookup(&v, &c, "batch_dice") || !json_flag(&p->batch_dice, &v)))
+		return false;
 	if (has(&c, "batch_size") && (!lookup(&v, &c, "batch_size") || !json_int(&p->batch_size, &v, 1, INT_MAX)))
 		return false;
 	if (!stock_classes(top, &c) || !read_transpose(p, top) || !read_geometry(p, &c) || !read_normalization(p, top, &c) ||

@@ -41,6 +41,7 @@ struct architecture {
 	bool conv_bias, nonlin_first;
 	enum norm_op norm;
 	double eps, slope;                      /* of the norm; of leaky ReLU */
+	double dropout;                         /* share that training drops, 0 for none */
 	int stem_channels;                      /* residual: 0 means features[0] */
 	bool bottleneck_blocks;                 /* BottleneckD */
 	int bottleneck_channels[MAX_STAGES];
@@ -51,6 +52,7 @@ struct plan {
 	bool is_2d;
 	int64_t patch_size[3];
 	int batch_size;                         /* of training; 0 where the plans have none */
+	bool batch_dice;                        /* in training, Dice is of a whole batch; false where the plans do not say */
 	double spacing[3];                      /* target; [0] is NaN for 2d */
 	int transpose_forward[3], transpose_backward[3];
 	int n_channels;                         /* normalised image channels */

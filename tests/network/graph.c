@@ -48,6 +48,19 @@ static bool refused(struct architecture a, int64_t z, int64_t y, int64_t x, cons
 	return !network_build(&n, &a, 1, 2, (int64_t[3]){ z, y, x }) && failed_code() == XDATA && strstr(failed_text(), why);
 }
 
+static bool cannot_train(struct architecture *a, enum norm_op norm, double dropout, bool nonlin_first, const char *why)
+{
+	struct network n;
+	bool built;
+
+	a->norm = norm;
+	a->dropout = dropout;
+	a->nonlin_first = nonlin_first;
+	built = network_build_training(&n, a, 1, 2, (int64_t[3]){ 8, 8, 8 });
+	network_free(&n);
+	return !built && failed_code() == XDATA && strstr(failed_text(), why);
+}
+
 int main(void)
 {
 	const int64_t patch[3] = { 8, 8, 8 };
@@ -91,6 +104,16 @@ int main(void)
 	      has(&n, "encoder.stages.1.blocks.0.conv3.conv.weight", 5, 8, 4, 1), "bottleneck: 1, k, 1");
 	check(has(&n, "encoder.stages.1.blocks.0.conv3.norm.running_var", 1, 8, 0, 0), "statistics of a batch norm");
 	network_free(&n);
+
+	/* Training: all heads, the finest last. */
+	a = three(UNET_PLAIN);
+	check(network_build_training(&n, &a, 1, 2, patch) && n.n_parameters == 48, "a plain network of 3 stages has 48 parameters");
+	check(n.n_heads == 2 && network_head_value(&n, 0)->size[0] == 8 && network_head_value(&n, 1)->size[0] == 4, "two heads");
+	check(has(&n, "decoder.seg_layers.0.weight", 5, 2, 8, 1), "the deeper head");
+	network_free(&n);
+	check(cannot_train(&a, NORM_BATCH, 0, false, "batch norm") && cannot_train(&a, NORM_INSTANCE, 0.5, false, "dropout") &&
+	      cannot_train(&a, NORM_INSTANCE, 0, true, "before its norm"), "what training refuses");
+	check(!cannot_train(&a, NORM_INSTANCE, 0, false, ""), "what training takes");
 
 	a = three(UNET_PLAIN);
 	check(refused(a, 8, 8, 10, "strides"), "a patch that the strides do not divide");
