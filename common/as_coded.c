@@ -125,3 +125,30 @@ double coded_dice(const unsigned char *mask, const float *label, size_t voxels)
 	}
 	return 2 * both / sum;
 }
+
+double coded_rate(int epoch, int epochs, int cycles, double gamma, double rate, double restart)
+{
+	int length = epochs / cycles, t = epoch % length, plateau = (int)(gamma * length);
+
+	if (cycles == 1)
+		return restart * pow(1 - (double)epoch / epochs, 0.9);
+	return t == 0 ? restart : rate * pow(1 - (double)(t < plateau ? t : plateau) / epochs, 0.9);
+}
+
+bool coded_keeps_late(int epoch, int epochs, int cycles)
+{
+	int length = epochs / cycles;
+
+	return (epoch + 1) % length >= length - 10;
+}
+
+bool coded_keeps_sparse(int epoch, int epochs, int cycles)
+{
+	int length = epochs / cycles, first = (int)(0.7 * (length - 10)), t = (epoch + 1) % length;
+	double step = (epochs + 1 - first) / 6.0;
+
+	for (int i = 0; i < 7; i++)
+		if (t == (int)floor(i < 6 ? first + i * step : epochs + 1.0))
+			return true;
+	return false;
+}

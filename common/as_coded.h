@@ -1,6 +1,7 @@
-/* as_coded: what the code of UnnUNet computes where that is not what it documents (contract 9.4 to 9.7).
+/* as_coded: what the code of UnnUNet computes where that is not what it documents (contract 9.1, 9.2, 9.4 to 9.7).
  *
- * Only here, behind --as-coded of average-probs, entropy, contour-norm and score; qualm-unnunet(7) lists the differences.
+ * Only here, behind --as-coded of train-checkpoints, average-probs, entropy, contour-norm and score; qualm-unnunet(7) lists the
+ * differences.
  * Two classes only (channels 0 and 1, in plane 0), sums in fp32 in the order of the members, nothing guarded: NaN and
  * infinities come out where they came out there. */
 #ifndef COMMON_AS_CODED_H
@@ -34,4 +35,12 @@ double coded_score(const float *map, size_t voxels, int64_t contour_voxels);
 /* 2 sum(mask label) / (sum mask + sum label); mask: [voxels], 1 where the mean of channel 1 is above 0.5; the label's values
  * count as numbers. */
 double coded_dice(const unsigned char *mask, const float *label, size_t voxels);
+
+/* Learning rate of an epoch.  One cycle: restart (1 - t / T)^0.9.  Several: restart in the first epoch of each, then
+ * rate (1 - min(t_c, floor(gamma T_c)) / T)^0.9, divided by the length T of all cycles, so that the rate hardly decays. */
+double coded_rate(int epoch, int epochs, int cycles, double gamma, double rate, double restart);
+/* Whether epoch leaves checkpoint_EPOCH.pth: (e + 1) mod T_c >= T_c - 10, which the last epoch of a cycle is not. */
+bool coded_keeps_late(int epoch, int epochs, int cycles);
+/* Whether it leaves e_checkpoint_EPOCH.pth: (e + 1) mod T_c is one of seven numbers from 0.7 (T_c - 10) to T + 1. */
+bool coded_keeps_sparse(int epoch, int epochs, int cycles);
 #endif

@@ -2,6 +2,7 @@
 #ifndef COMMON_CHECKPOINT_STORE_H
 #define COMMON_CHECKPOINT_STORE_H
 #include "common/archive.h"
+#include "common/checkpoint.h"
 #include "common/pickle.h"
 
 struct storage {
@@ -31,4 +32,6 @@ int store_find(const struct checkpoint_store *s, const struct pickle_value *v);
 /* Makes storage[i].data available. */
 bool store_read(struct checkpoint_store *s, int i);
 void store_close(struct checkpoint_store *s);
+/* Shape, type and storage of the tensor that v describes, and the storage's bytes; t->name serves messages. */
+bool checkpoint_tensor_read(struct checkpoint_tensor *t, struct checkpoint_store *s, const struct pickle_value *v);
 #endif

@@ -39,7 +39,7 @@ static bool count_of(size_t *count, const struct checkpoint_tensor *t)
 }
 
 /* _rebuild_tensor_v2(storage, offset, size, stride, ...): every element must lie in the storage. */
-static bool read_tensor(struct checkpoint_tensor *t, struct checkpoint_store *s, const struct pickle_value *v)
+bool checkpoint_tensor_read(struct checkpoint_tensor *t, struct checkpoint_store *s, const struct pickle_value *v)
 {
 	const struct pickle_value *call = tensor_call(v);
 	int64_t last, reach;
@@ -184,14 +184,6 @@ const struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, cons
 
 /* ---- hash: FNV-1a over 64-bit words, with a shift so that high bits reach low ones ---- */
 
-enum { HASHES = 8 };            /* of a tensor, side by side: one alone waits for its products */
-
-static uint64_t hash_word(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * 0x100000001b3;
-	return h ^ h >> 32;
-}
-
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
 {
 	const char *p = data;
@@ -199,23 +191,10 @@ static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
 	for (size_t i = 0; i < n; i += 8) {
 		uint64_t word = 0;
 		memcpy(&word, p + i, n - i < 8 ? n - i : 8);
-		h = hash_word(h, word);
+		h = (h ^ word) * 0x100000001b3;
+		h ^= h >> 32;
 	}
 	return h;
-}
-
-/* Word i goes into hash i mod HASHES, and these into h. */
-static uint64_t hash_values(uint64_t h, const char *values, size_t n)
-{
-	uint64_t hash[HASHES] = { 0, 1, 2, 3, 4, 5, 6, 7 }, word[HASHES];
-	size_t bytes = n * sizeof(float), at = 0;
-
-	for (; at + sizeof word <= bytes; at += sizeof word) {
-		memcpy(word, values + at, sizeof word);
-		for (int i = 0; i < HASHES; i++)
-			hash[i] = hash_word(hash[i], word[i]);
-	}
-	return hash_bytes(hash_bytes(h, hash, sizeof hash), values + at, bytes - at);
 }
 
 static bool hash_weights(struct checkpoint *c)
@@ -237,17 +216,11 @@ static bool hash_weights(struct checkpoint *c)
 		if (is_second_name(t->name))
 			continue;
 		count_of(&n, t);
+		checkpoint_load(values, c, t);
 		h = hash_bytes(h, t->name, strlen(t->name) + 1);
 		h = hash_bytes(h, &dims, sizeof dims);
 		h = hash_bytes(h, t->dim, (size_t)t->n_dims * sizeof *t->dim);
-		if (n == 0)
-			continue;
-		if (t->type == DT_F4 && in_order(t)) {
-			h = hash_values(h, c->store->storage[t->storage].data + t->offset * (int64_t)sizeof(float), n);
-			continue;
-		}
-		checkpoint_load(values, c, t);
-		h = hash_values(h, (const char *)values, n);
+		h = hash_bytes(h, values, n * sizeof *values);
 	}
 	free(values);
 	snprintf(c->weights_hash, sizeof c->weights_hash, "%016llx", (unsigned long long)h);
@@ -340,23 +313,20 @@ static bool read_weights(struct checkpoint *c)
 		if (!name)
 			return fail(XDATA, "%s: a tensor's name is no text", c->store->path);
 		c->tensor[i].name = without_prefixes(name);
-		if (!read_tensor(&c->tensor[i], c->store, w->item[2 * i + 1]))
+		if (!checkpoint_tensor_read(&c->tensor[i], c->store, w->item[2 * i + 1]))
 			return false;
 	}
 	return sort_names(c) && hash_weights(c);
 }
 
-static bool open_parts(struct checkpoint *c, const char *path, bool weights)
+bool checkpoint_open(struct checkpoint *c, const char *path)
 {
 	*c = (struct checkpoint){ .store = xcalloc(1, sizeof *c->store) };
-	if (store_open(c->store, path) && (!weights || read_weights(c)) && read_settings(c, c->store->tree.root))
+	if (store_open(c->store, path) && read_weights(c) && read_settings(c, c->store->tree.root))
 		return true;
 	checkpoint_close(c);
 	return false;
 }
-
-bool checkpoint_open(struct checkpoint *c, const char *path) { return open_parts(c, path, true); }
-bool checkpoint_open_settings(struct checkpoint *c, const char *path) { return open_parts(c, path, false); }
 
 void checkpoint_close(struct checkpoint *c)
 {
