@@ -1,9 +1,35 @@
+#include <math.h>
 #include "filters/infer-checkpoint/cpu_vector.h"
+
+/* Mean and sum of squared deviations of n pixels, all in double. */
+static void moments_in_double(wide *mean, wide *squares, const float *x, size_t n, float slope)
+{
+	wide m = {0}, m2 = {0};
+
+	for (size_t i = 0; i < n; i++)
+		m += __builtin_convertvector(leaky(load(x + i * LANES), slope), wide);
+	m /= (double)n;
+	for (size_t i = 0; i < n; i++) {
+		wide d = __builtin_convertvector(leaky(load(x + i * LANES), slope), wide) - m;
+		m2 += d * d;
+	}
+	*mean = m;
+	*squares = m2;
+}
+
+INLINE bool finite(vec v)
+{
+	bool all = true;
+
+	for (int o = 0; o < LANES; o++)
+		all &= v[o] < INFINITY;
+	return all;
+}
 
 /* Each run of pixels that fits the first-level cache gives its mean and sum of squared deviations in two passes; runs are
  * joined in double by the formula of Chan, Golub and LeVeque (1983):
  *   M2 = M2a + M2b + (mean_b - mean_a)^2 n_a n_b / (n_a + n_b)
- * so a mean far from 0 or a few odd pixels cost no digits. */
+ * so a mean far from 0 or a few odd pixels cost no digits.  A run whose squares are beyond a float is done in double. */
 static void moments(double *mean, double *variance, const float *x, size_t pixels, float slope)
 {
 	enum { RUN = 256 };
@@ -38,6 +64,8 @@ static void moments(double *mean, double *variance, const float *x, size_t pixel
 		wide run_m = __builtin_convertvector(centre, wide) + r;
 		vec squares = (square[0] + square[1]) + (square[2] + square[3]);
 		wide run_m2 = __builtin_convertvector(squares, wide) - r * r * (double)n;
+		if (!finite(squares))
+			moments_in_double(&run_m, &run_m2, run, n, slope);
 		wide delta = run_m - m;
 		m += delta * ((double)n / (double)(done + n));
 		m2 += run_m2 + delta * delta * ((double)n * (double)done / (double)(done + n));
