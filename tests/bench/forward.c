@@ -9,18 +9,20 @@
 #include "tests/bench/subject.h"
 
 static double seconds;
-static int hands = 1, workers = 1, patches = 1;
+static int hands = 1, workers = 1, batch = 1;
 static const char *input, *output, *engine = "cpu";
-static bool serve;
+static bool serve, list, shape;
 static const struct opt opts[] = {
 	OPT_DOUBLE('s', "seconds", &seconds, "SECONDS", 0, 3600, "time for each network (default: next to none)"),
 	OPT_INT('j', "hands", &hands, "N", 1, 1024, "threads that share a patch"),
 	OPT_INT('w', "workers", &workers, "N", 1, 1024, "threads that each take a patch"),
-	OPT_INT('b', "batch", &patches, "N", 1, 1024, "patches in a pass"),
+	OPT_INT('b', "batch", &batch, "N", 1, 1024, "patches in a pass"),
 	OPT_CHOICE('e', "engine", &engine, "ENGINE", "cpu|ref", "what computes"),
 	OPT_STRING('i', "input", &input, "FILE", "fp32 [batch][inputs][patch] (default: random)"),
 	OPT_STRING('o', "output", &output, "FILE", "where the outputs go, fp32 [batch][outputs][patch]"),
-	OPT_FLAG(0, "serve", &serve, "for each number on standard input make passes for so many seconds and print the time of each"),
+	OPT_FLAG(0, "serve", &serve, "for each line 'PATCHES SECONDS' make passes for so long and print the time of each"),
+	OPT_FLAG(0, "list", &list, "print the networks: name, patch, features and residual blocks of the stages"),
+	OPT_FLAG(0, "shape", &shape, "print inputs, outputs, patch and GFLOP of the network"),
 	OPT_END
 };
 
@@ -53,7 +55,7 @@ static void one_patch(void *arg, int i, int worker)
 		memcpy(b->out + (size_t)i * n_out, out, n_out * sizeof *out);
 }
 
-static double pass(struct bench *b)
+static double pass(struct bench *b, int patches)
 {
 	double begin = now();
 
@@ -95,21 +97,21 @@ static void bench_open(struct bench *b, const char *name)
 
 	subject_open(&b->n, &weights, name);
 	voxels = patch_voxels(&b->n);
-	b->in = xmalloc((size_t)(patches * b->n.n_inputs) * voxels, sizeof *b->in);
+	b->in = xmalloc((size_t)(batch * b->n.n_inputs) * voxels, sizeof *b->in);
 	if (input)
-		read_input(b->in, (size_t)(patches * b->n.n_inputs) * voxels);
+		read_input(b->in, (size_t)(batch * b->n.n_inputs) * voxels);
 	else
-		random_fill(b->in, (size_t)(patches * b->n.n_inputs) * voxels);
+		random_fill(b->in, (size_t)(batch * b->n.n_inputs) * voxels);
 	b->engine = !strcmp(engine, "ref") ? &engine_ref : &engine_cpu;
 	b->e = b->engine == &engine_cpu ? cpu_open(&b->n, workers, hands, 1, cpu_isa()) : b->engine->open(&b->n, workers, 1);
 	begin = now();
 	b->engine->load(b->e, 0, weights, hands > workers ? hands : workers);
 	b->load = now() - begin;
 	free(weights);
-	b->out = output ? xmalloc((size_t)(patches * b->n.n_outputs) * voxels, sizeof *b->out) : NULL;
-	pass(b);
+	b->out = output ? xmalloc((size_t)(batch * b->n.n_outputs) * voxels, sizeof *b->out) : NULL;
+	pass(b, batch);
 	if (output)
-		write_output(b->out, (size_t)(patches * b->n.n_outputs) * voxels);
+		write_output(b->out, (size_t)(batch * b->n.n_outputs) * voxels);
 	free(b->out);
 	b->out = NULL;
 }
@@ -131,12 +133,12 @@ static int ascending(const void *a, const void *b)
 enum { MOST = 1000 };
 
 /* Times of passes for so many seconds, one at least.  Returns how many. */
-static int passes(struct bench *b, double time[MOST], double length)
+static int passes(struct bench *b, double time[MOST], int patches, double length)
 {
 	int n = 0;
 
 	for (double end = now() + length; n < MOST && (n == 0 || now() < end); n++)
-		time[n] = pass(b);
+		time[n] = pass(b, patches);
 	return n;
 }
 
@@ -147,9 +149,9 @@ static void measure(const char *name, double peak_flops)
 	double time[MOST];
 
 	bench_open(&b, name);
-	int n = passes(&b, time, seconds);
+	int n = passes(&b, time, batch, seconds);
 	qsort(time, (size_t)n, sizeof *time, ascending);
-	double median = time[n / 2], flops = b.n.flops * patches;
+	double median = time[n / 2], flops = b.n.flops * batch;
 	printf("note: %s %s: %.2f ms (%.2f-%.2f, %d runs), %.3f GFLOP, %.1f GFLOP/s, %.0f %% of peak; load %.0f ms\n", name,
 	       isa_name[cpu_isa()], median * 1e3, time[0] * 1e3, time[n - 1] * 1e3, n, flops * 1e-9, flops / median * 1e-9,
 	       100 * flops / median / peak_flops / (hands * workers), b.load * 1e3);
@@ -160,12 +162,13 @@ static void answer(const char *name)
 {
 	struct bench b = {0};
 	double time[MOST], length;
+	int patches;
 
 	bench_open(&b, name);
-	printf("ready\t%.4f\t%.6g\n", b.load, b.n.flops * patches);
+	printf("ready\t%.4f\n", b.load);
 	fflush(stdout);
-	while (scanf("%lf", &length) == 1) {
-		int n = passes(&b, time, length);
+	while (scanf("%d %lf", &patches, &length) == 2 && patches > 0 && patches <= batch) {
+		int n = passes(&b, time, patches, length);
 		for (int i = 0; i < n; i++)
 			printf("%s%.6f", i ? "\t" : "", time[i]);
 		puts("");
@@ -174,13 +177,41 @@ static void answer(const char *name)
 	bench_close(&b);
 }
 
+static void print_list(void)
+{
+	for (int i = 0; i < N_SUBJECTS; i++) {
+		const struct subject *s = &subjects[i];
+		printf("%s\t%d %d %d\t", s->name, (int)s->patch[0], (int)s->patch[1], (int)s->patch[2]);
+		for (int k = 0; k < s->n_stages; k++)
+			printf("%s%d", k ? " " : "", s->feature[k]);
+		for (int k = 0; k < s->n_stages && s->blocks[0]; k++)
+			printf("%s%d", k ? " " : "\t", s->blocks[k]);
+		puts("");
+	}
+}
+
+static void print_shape(const char *name)
+{
+	struct network n;
+	float *weights;
+
+	subject_open(&n, &weights, name);
+	printf("%d %d %d %d %d %.6g\n", n.n_inputs, n.n_outputs, (int)n.patch[0], (int)n.patch[1], (int)n.patch[2], n.flops * 1e-9);
+	network_free(&n);
+	free(weights);
+}
+
 int main(int argc, char **argv)
 {
 	opt_parse(&argc, &argv, opts, "[NETWORK|CHECKPOINT]", "measure forward passes of the CPU engine");
-	if (argc > 1 || (serve && !argc) || (hands > 1 && workers > 1))
+	if (argc > 1 || ((serve || shape) && !argc) || (hands > 1 && workers > 1))
 		opt_usage("one network, and threads either share a patch or take one each");
-	if (serve) {
-		answer(argv[0]);
+	if (list) {
+		print_list();
+		return 0;
+	}
+	if (serve || shape) {
+		(serve ? answer : print_shape)(argv[0]);
 		return 0;
 	}
 	double best = peak();

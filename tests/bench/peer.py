@@ -1,0 +1,183 @@
+"""usage: peer.py PART [--build=DIR] [--work=DIR] [--peer=DIR] [--shared=DIR] [--rounds=N] [--seconds=S] [--threads=N]
+                [--networks=NAME,...] RESULTS.tsv
+One part of make bench-peer, whose rows in RESULTS.tsv are made anew: forward, jobs or layers.
+--peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
+the measurement works."""
+import argparse, os, platform, statistics, subprocess, sys, time
+import numpy
+import jobs
+import results as table
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEFAULT_NETWORKS = '2d_160_32-512,2d_256_32-512,3d_64_32-320,3d_96_32-320,sunnybrook_2d,hippocampus_3d_fullres'
+MOST_GFLOP = 250                                # of a pass of several patches; larger ones are measured one by one
+TUNABLES = 'glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1'
+# name, peer-torch.py's variant, with TUNABLES
+TORCH = [('eager', 'eager', False), ('eager, malloc', 'eager', True), ('channels-last, malloc', 'channels-last', True),
+         ('compile, malloc', 'compile', True), ('optimize_for_inference, malloc', 'jit', True)]
+
+
+def say(*words):
+    print('bench-peer:', *words, file=sys.stderr, flush=True)
+
+
+class Side:
+    """A program that makes passes on request (forward --serve, peer-torch.py)."""
+
+    def __init__(self, name, command, output, log, tuned=False):
+        environment = dict(os.environ, nnUNet_raw='.', nnUNet_preprocessed='.', nnUNet_results='.')
+        if tuned:
+            environment['GLIBC_TUNABLES'] = TUNABLES
+        self.name, self.output, self.times, self.log = name, output, {}, log
+        with open(log, 'w') as f:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=f, text=True,
+                                            env=environment)
+        self.setup = float(self.answer()[1])
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            with open(self.log) as f:
+                raise SystemExit(f'bench-peer: {self.name} ended: {f.read()[-2000:]}')
+        return line.split()
+
+    def run(self, patches, seconds):
+        self.process.stdin.write(f'{patches} {seconds}\n')
+        self.process.stdin.flush()
+        self.times.setdefault(patches, []).extend(float(t) for t in self.answer())
+
+    def close(self):
+        self.process.stdin.close()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = status
+        self.peak_mib = usage.ru_maxrss / 1024
+
+
+def compare(a, b, outputs, voxels):
+    """Largest difference as a share of the largest logit; share of voxels whose largest channel is the same."""
+    a, b = (numpy.fromfile(f, '<f4').reshape(-1, outputs, voxels) for f in (a, b))
+    difference = abs(a - b).max() / abs(a).max()
+    return float(difference), float((a.argmax(1) == b.argmax(1)).mean())
+
+
+def network_shape(o, checkpoint):
+    """Input channels, output channels, patch, GFLOP."""
+    text = subprocess.run([f'{o.build}/tests/bench/forward', '--shape', checkpoint], check=True, capture_output=True, text=True).stdout
+    inputs, outputs, *patch, gflop = text.split()
+    return int(inputs), int(outputs), [int(n) for n in patch], float(gflop)
+
+
+def find_checkpoint(o, name):
+    """Of a golden model, of a network made for the purpose, or the path itself."""
+    if '/' in name:
+        return name
+    golden = f'{o.shared}/golden/models/{name}'
+    if os.path.isdir(golden):
+        fold = sorted(os.listdir(golden), key=lambda f: not f.startswith('fold_'))[0]
+        last = sorted((f for f in os.listdir(f'{golden}/{fold}') if f.endswith('.pth')), key=lambda f: (len(f), f))[-1]
+        return f'{golden}/{fold}/{last}'
+    names = subprocess.run([f'{o.build}/tests/bench/forward', '--list'], check=True, capture_output=True, text=True).stdout
+    subprocess.run([f'{o.peer}/bin/python', f'{HERE}/peer-networks.py', f'{o.work}/models', name], input=names, text=True,
+                   check=True, stdout=sys.stderr)
+    return f'{o.work}/models/{name}/fold_0/checkpoint_final.pth'
+
+
+def open_sides(o, checkpoint, batch, source):
+    forward = f'{o.build}/tests/bench/forward'
+    sides = []
+    for name, how in (('qualm, threads share a patch', ['-j']), ('qualm, a patch a thread', ['-w'])):
+        target = f'{o.work}/{len(sides)}.f32'
+        sides.append(Side(name, [forward, '--serve', how[0], o.threads, '-b', str(batch), '-i', source, '-o', target, checkpoint],
+                          target, f'{o.work}/{len(sides)}.log'))
+    for name, variant, tuned in TORCH:
+        target = f'{o.work}/{len(sides)}.f32'
+        if o.peer == 'self':
+            command = [forward, '--serve', '-e', 'ref', '-b', str(batch), '-i', source, '-o', target, checkpoint]
+        else:
+            command = [f'{o.peer}/bin/python', f'{HERE}/peer-torch.py', variant, o.threads, str(batch), source, target, checkpoint]
+        sides.append(Side(name, command, target, f'{o.work}/{len(sides)}.log', tuned))
+        say(f'  {name}: ready after {sides[-1].setup:.1f} s')
+    return sides
+
+
+def forward_network(o, results, name):
+    checkpoint = find_checkpoint(o, name)
+    inputs, outputs, patch, gflop = network_shape(o, checkpoint)
+    dims, voxels = (3 if patch[0] > 1 else 2), int(numpy.prod(patch))
+    mirrors = 2 ** dims
+    source = f'{o.work}/input.f32'
+    numpy.random.default_rng(1).standard_normal(mirrors * inputs * voxels).astype('<f4').tofile(source)
+    name = os.path.basename(name)
+    say(f'forward: {name}')
+    sides = open_sides(o, checkpoint, mirrors, source)
+    several = gflop * mirrors <= MOST_GFLOP
+    for r in range(o.rounds):
+        for side in sides:
+            ours = side.name.startswith('qualm')
+            if side.name != 'qualm, a patch a thread':
+                side.run(1, o.seconds)
+            if several or ours:
+                side.run(mirrors, o.seconds)
+        say(f'  round {r + 1} of {o.rounds}')
+    reference = next(s for s in sides if s.name == 'eager')
+    for side in sides:
+        side.close()
+        difference, agreement = compare(reference.output, side.output, outputs, voxels)
+        for patches, times in side.times.items():
+            results.add('forward', f'{name} x{patches}', side.name, ms=1e3 * statistics.median(times), least_ms=1e3 * min(times),
+                        most_ms=1e3 * max(times), passes=len(times), setup_s=side.setup, peak_mib=side.peak_mib,
+                        difference=difference, label_agreement=agreement)
+        if not side.name.startswith('qualm'):
+            results.add('forward', f'{name} x{mirrors}', f'{side.name}, one by one', ms=1e3 * mirrors * statistics.median(side.times[1]))
+    for patches in (1, mirrors):
+        results.add('forward', f'{name} x{patches}', 'network', dims=dims, gflop=gflop * patches)
+
+
+def about(o, part, results):
+    with open('/proc/cpuinfo') as f:
+        model = next((line.split(':')[1].strip() for line in f if line.startswith('model name')), platform.machine())
+    commit = subprocess.run(['git', '-C', HERE, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True).stdout.strip()
+    results.add(part, 'about', '-', date=time.strftime('%Y-%m-%d'), processor=model, processors=len(os.sched_getaffinity(0)),
+                threads=o.threads, rounds=o.rounds, load=f'{os.getloadavg()[0]:.1f}', commit=commit)
+    if o.peer == 'self':
+        results.add(part, 'about', '-', peer='self')
+        return
+    versions = subprocess.run([f'{o.peer}/bin/python', '-c', 'from importlib.metadata import version as v; import sys; '
+                               'print(sys.version.split()[0], v("torch"), v("nnunetv2"))'], check=True, capture_output=True, text=True)
+    for name, version in zip(('python', 'torch', 'nnunetv2'), versions.stdout.split()):
+        results.add(part, 'about', '-', **{name: version})
+
+
+def forward(o, results):
+    for name in (o.networks or DEFAULT_NETWORKS).split(','):
+        forward_network(o, results, name)
+        table.save(results, o.results)
+
+
+def whole_jobs(o, results):
+    jobs.run(o, results, say)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument('part', choices=['forward', 'jobs'])
+    parser.add_argument('--build', default='build/release')
+    parser.add_argument('--work', default='build/bench-peer')
+    parser.add_argument('--peer', default='self')
+    parser.add_argument('--shared', default='../shared')
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--seconds', type=float, default=1)
+    parser.add_argument('--threads', default=str(len(os.sched_getaffinity(0))))
+    parser.add_argument('--networks')
+    parser.add_argument('results')
+    o = parser.parse_args()
+    o.build, o.work, o.shared = (os.path.abspath(p) for p in (o.build, o.work, o.shared))
+    os.makedirs(o.work, exist_ok=True)
+    results = table.load(o.results)
+    results.forget(o.part)
+    about(o, o.part, results)
+    {'forward': forward, 'jobs': whole_jobs}[o.part](o, results)
+    table.save(results, o.results)
+
+
+main()

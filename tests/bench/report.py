@@ -1,0 +1,104 @@
+"""usage: report.py RESULTS.tsv RESULTS.md
+The page of what make bench-peer has measured."""
+import sys
+import results as table
+
+# Least ratio to the fastest PyTorch and to its default, by dimensions.
+FORWARD_TARGET = {2: (2.4, 3.3), 3: (2.7, 4.5)}
+MEMORY_TARGET = 1 / 3
+
+HEAD = '''# Qualm beside PyTorch and nnU-Net
+
+Made by `make bench-peer` from [results.tsv](results.tsv). It makes a Python environment with the newest PyTorch and nnU-Net of
+the package index, or takes that of `PEER=FOLDER`, and runs both sides in turn on the same processors, threads, weights and
+images, with mirroring. `PARTS=forward,jobs,layers` names parts to be measured again, `NETWORKS=NAME,...` networks, `ROUNDS=N` how
+often the sides take turns. Times are medians. A ratio says how many times as long the other side takes, beside it in parentheses
+the least that is aimed at; it is **bold** where it is missed.
+'''
+
+
+def cells(*row):
+    return '| ' + ' | '.join(str(c) for c in row) + ' |'
+
+
+def heading(*names):
+    return [cells(*names), cells(*['---'] * len(names))]
+
+
+def digits(x, n=3):
+    return '-' if x is None else f'{x:.{n}g}' if abs(x) < 10 ** n else f'{x:.0f}'
+
+
+def aimed(value, target, most=False):
+    if value is None or target is None:
+        return digits(value)
+    missed = value > target if most else value < target
+    text = digits(value)
+    return f'**{text}** ({digits(target, 2)})' if missed else f'{text} ({digits(target, 2)})'
+
+
+def equal_share(share):
+    return '-' if share is None else f'{100 * share:.4f} %'
+
+
+def where(r, part):
+    a = r.about(part)
+    peer = f'Python {a["python"]}, PyTorch {a["torch"]}, nnU-Net {a["nnunetv2"]}' if 'torch' in a else ''
+    if a.get('peer') == 'self':
+        peer = 'the program itself as the other side'
+    text = f'{a["date"]}, revision {a["commit"]}, {a["processor"]}, {a["threads"]} threads on {a["processors"]} processors'
+    return f'{text}, load {a["load"]} at the start' + (f'; {peer}.' if peer else '.')
+
+
+def fastest(r, subject, names):
+    times = {n: r.number('forward', subject, n, 'ms') for n in names}
+    name = min(times, key=times.get)
+    return name, times[name]
+
+
+def forward(r):
+    lines = ['## Forward passes', '', where(r, 'forward'), '',
+             'One patch, and all mirrored positions of one: four in 2D, eight in 3D. The other side is the fastest of PyTorch\'s ways:',
+             'eager, channels-last, `torch.compile` with freezing, `jit.optimize_for_inference`, all but the default one with memory',
+             'allocation tuned (`GLIBC_TUNABLES`, large pages), several patches as one batch or one by one. "Difference" is the largest',
+             'one of the logits as a share of the largest logit, against eager; "labels" the voxels whose label is the same.', '']
+    lines += heading('network', 'patches', 'GFLOP', 'qualm, ms', 'GFLOP/s', 'fastest PyTorch, ms', 'way', 'ratio', 'eager, ms',
+                     'ratio', 'difference', 'labels')
+    for subject in r.subjects('forward'):
+        names = [v for v in r.variants('forward', subject) if v != 'network']
+        ours, ms = fastest(r, subject, [v for v in names if v.startswith('qualm')])
+        way, best = fastest(r, subject, [v for v in names if not v.startswith('qualm')])
+        eager = min(x for x in (r.number('forward', subject, v, 'ms') for v in ('eager', 'eager, one by one')) if x)
+        gflop, dims = (r.number('forward', subject, 'network', m) for m in ('gflop', 'dims'))
+        target = FORWARD_TARGET[int(dims)]
+        name, patches = subject.rsplit(' x', 1)
+        lines.append(cells(name, patches, digits(gflop), digits(ms), digits(gflop / ms * 1e3), digits(best), way,
+                           aimed(best / ms, target[0]), digits(eager), aimed(eager / ms, target[1]),
+                           f'{r.number("forward", subject, ours, "difference"):.1e}',
+                           equal_share(r.number('forward', subject, ours, 'label_agreement'))))
+    lines += ['', 'All ways, in ms a pass (least to most):', '']
+    for subject in r.subjects('forward'):
+        name, patches = subject.rsplit(' x', 1)
+        lines += [f'{name}, {patches} ' + ('patch' if patches == '1' else 'patches'), '']
+        lines += heading('way', 'ms', 'least to most', 'set-up, s', 'memory, MiB')
+        for v in r.variants('forward', subject):
+            if v != 'network':
+                ms, least, most, setup, peak = (r.number('forward', subject, v, m) for m in
+                                                ('ms', 'least_ms', 'most_ms', 'setup_s', 'peak_mib'))
+                span = '-' if least is None else f'{digits(least)} to {digits(most)}'
+                lines.append(cells(v, digits(ms), span, digits(setup), digits(peak, 4)))
+        lines.append('')
+    return lines
+
+
+def main(source, target):
+    r = table.load(source)
+    lines = HEAD.split('\n')
+    for part, section in (('forward', forward),):
+        if r.subjects(part):
+            lines += section(r)
+    with open(target, 'w') as f:
+        f.write('\n'.join(lines).rstrip('\n') + '\n')
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,59 @@
+"""usage: results.py RESULTS.tsv RESULTS.md
+The measurements of make bench-peer as a table, a row each: part, subject, variant, measure, value; and the page made of it."""
+import sys
+
+COLUMNS = ['part', 'subject', 'variant', 'measure', 'value']
+
+
+class Results:
+    """Rows by part, subject, variant and measure, in the order in which they came."""
+
+    def __init__(self):
+        self.row = {}
+
+    def add(self, part, subject, variant, **measures):
+        for measure, value in measures.items():
+            self.row[part, subject, variant, measure] = f'{value:.6g}' if isinstance(value, float) else str(value)
+
+    def get(self, part, subject, variant, measure):
+        return self.row.get((part, subject, variant, measure), '')
+
+    def number(self, part, subject, variant, measure):
+        text = self.get(part, subject, variant, measure)
+        return float(text) if text else None
+
+    def subjects(self, part):
+        return [*dict.fromkeys(k[1] for k in self.row if k[0] == part and k[1] != 'about')]
+
+    def variants(self, part, subject):
+        return [*dict.fromkeys(k[2] for k in self.row if k[:2] == (part, subject))]
+
+    def about(self, part):
+        return {k[3]: v for k, v in self.row.items() if k[:2] == (part, 'about')}
+
+    def forget(self, part):
+        self.row = {k: v for k, v in self.row.items() if k[0] != part}
+
+
+def load(path):
+    results = Results()
+    try:
+        with open(path) as f:
+            head = f.readline().rstrip('\n').split('\t')
+            if head != COLUMNS:
+                raise SystemExit(f'{path}: the first line is not {COLUMNS}')
+            for number, line in enumerate(f, 2):
+                cells = line.rstrip('\n').split('\t')
+                if len(cells) != len(COLUMNS):
+                    raise SystemExit(f'{path}: line {number} has {len(cells)} columns')
+                results.row[tuple(cells[:4])] = cells[4]
+    except FileNotFoundError:
+        pass
+    return results
+
+
+def save(results, path):
+    with open(path, 'w') as f:
+        print(*COLUMNS, sep='\t', file=f)
+        for key, value in results.row.items():
+            print(*key, value, sep='\t', file=f)
