@@ -126,9 +126,9 @@ install: all
 uninstall:
 	rm -rf '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/share/qualm' '$(DESTDIR)$(PREFIX)/bin/qualm'
 	rm -f '$(DESTDIR)$(man)'/man[1-9]/qualm.1 '$(DESTDIR)$(man)'/man[1-9]/qualm-*.[1-9]
-## bench-peer: whole jobs against nnU-Net itself (MODEL=FOLDER IMAGES=FOLDER; PEER=FOLDER: a Python environment that has it)
-bench-peer: all
-	scripts/bench-peer $(B)/bin "$(MODEL)" "$(IMAGES)"
+## bench-peer: speed and memory beside PyTorch and nnU-Net, into tests/bench/RESULTS.md (PEER=FOLDER: a Python environment; PARTS, ROUNDS)
+bench-peer: all tests
+	@scripts/bench-peer $(B)
 ## evidence: every score against Dice on phantom and Sunnybrook, into tests/evidence (SHARED=FOLDER, ../shared)
 SHARED ?= ../shared
 evidence: all

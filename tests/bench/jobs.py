@@ -11,7 +11,7 @@ Job = collections.namedtuple('Job', 'name model checkpoint images cases ratio ki
 def planned(o, name, dataset, configuration):
     """A model folder of golden/plans with random weights."""
     plans = f'{o.shared}/golden/plans/{dataset}'
-    if o.peer != 'self':
+    if not os.path.exists(f'{o.work}/models/{name}/fold_0/checkpoint_final.pth'):
         subprocess.run([f'{o.peer}/bin/python', f'{os.path.dirname(__file__)}/peer-networks.py', f'{o.work}/models',
                         f'{plans}/nnUNetPlans.json,{configuration},{plans}/dataset.json,{name}'],
                        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
@@ -100,7 +100,7 @@ def run(o, results, say):
             for side, command in enumerate((ours, theirs)):
                 times[side].append(measured(o, command(o, job, images, out[side]), out[side]))
                 taken += times[side][-1][0]
-            say(f'{job.name}: {times[0][-1][0]:.2f} s, {times[1][-1][0]:.2f} s')
+            say(f'{job.name}: {times[0][-1][0]:.2f} s beside {times[1][-1][0]:.2f} s')
         for side, name in enumerate(('qualm', 'nnunetv2')):
             seconds = statistics.median(t for t, _ in times[side]) * (runs if side else 1)
             results.add('jobs', job.name, name, seconds=seconds, peak_mib=max(m for _, m in times[side]), rounds=len(times[side]))

@@ -1,7 +1,7 @@
 """usage: peer-torch.py VARIANT THREADS BATCH INPUT OUTPUT CHECKPOINT
 PyTorch's side of the comparison of forward passes (peer.py): the network of a checkpoint on BATCH patches of INPUT, whose
-logits go to OUTPUT (patch by patch).  Prints "ready", the seconds of set-up; then for each line "PATCHES SECONDS" makes passes
-of so many patches for so long, and prints the seconds of each.
+logits go to OUTPUT (patch by patch).  Prints "ready" and the seconds of set-up with a first pass; then for each line "PATCHES
+SECONDS" makes passes of so many patches for so long, and prints the seconds of each.
 VARIANT: eager, channels-last, compile (with freezing) or jit (optimize_for_inference)."""
 import json, os, sys, time
 import numpy, torch, torch._inductor.config
@@ -51,8 +51,10 @@ with torch.no_grad() if variant in ('compile', 'jit') else torch.inference_mode(
     network, x = load()
     begin = time.perf_counter()
     network, x = prepare(network, x)
+    network(x[:1])
+    setup = time.perf_counter() - begin
     numpy.concatenate([network(x[i:i + 1]).numpy() for i in range(len(x))]).astype('<f4').tofile(target)
-    print('ready', f'{time.perf_counter() - begin:.4f}', sep='\t', file=answers, flush=True)
+    print('ready', f'{setup:.4f}', sep='\t', file=answers, flush=True)
     warm = {1}
     for line in sys.stdin:
         patches, seconds = int(line.split()[0]), float(line.split()[1])

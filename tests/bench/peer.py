@@ -3,9 +3,9 @@
 One part of make bench-peer, whose rows in RESULTS.tsv are made anew: forward, jobs or layers.
 --peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
 the measurement works."""
-import argparse, os, platform, statistics, subprocess, sys, time
+import argparse, os, platform, shutil, statistics, subprocess, sys, time
 import numpy
-import jobs
+import jobs, layers
 import results as table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,8 +24,8 @@ def say(*words):
 class Side:
     """A program that makes passes on request (forward --serve, peer-torch.py)."""
 
-    def __init__(self, name, command, output, log, tuned=False):
-        environment = dict(os.environ, nnUNet_raw='.', nnUNet_preprocessed='.', nnUNet_results='.')
+    def __init__(self, name, command, output, log, cache, tuned=False):
+        environment = dict(os.environ, nnUNet_raw='.', nnUNet_preprocessed='.', nnUNet_results='.', TORCHINDUCTOR_CACHE_DIR=cache)
         if tuned:
             environment['GLIBC_TUNABLES'] = TUNABLES
         self.name, self.output, self.times, self.log = name, output, {}, log
@@ -54,8 +54,10 @@ class Side:
 
 
 def compare(a, b, outputs, voxels):
-    """Largest difference as a share of the largest logit; share of voxels whose largest channel is the same."""
+    """Of the patches that both files have: largest difference as a share of the largest logit; share of voxels whose largest
+    channel is the same."""
     a, b = (numpy.fromfile(f, '<f4').reshape(-1, outputs, voxels) for f in (a, b))
+    a, b = a[:len(b)], b[:len(a)]
     difference = abs(a - b).max() / abs(a).max()
     return float(difference), float((a.argmax(1) == b.argmax(1)).mean())
 
@@ -76,26 +78,29 @@ def find_checkpoint(o, name):
         fold = sorted(os.listdir(golden), key=lambda f: not f.startswith('fold_'))[0]
         last = sorted((f for f in os.listdir(f'{golden}/{fold}') if f.endswith('.pth')), key=lambda f: (len(f), f))[-1]
         return f'{golden}/{fold}/{last}'
-    names = subprocess.run([f'{o.build}/tests/bench/forward', '--list'], check=True, capture_output=True, text=True).stdout
-    subprocess.run([f'{o.peer}/bin/python', f'{HERE}/peer-networks.py', f'{o.work}/models', name], input=names, text=True,
-                   check=True, stdout=sys.stderr)
-    return f'{o.work}/models/{name}/fold_0/checkpoint_final.pth'
+    made = f'{o.work}/models/{name}/fold_0/checkpoint_final.pth'
+    if not os.path.exists(made):
+        names = subprocess.run([f'{o.build}/tests/bench/forward', '--list'], check=True, capture_output=True, text=True).stdout
+        subprocess.run([f'{o.peer}/bin/python', f'{HERE}/peer-networks.py', f'{o.work}/models', name], input=names, text=True,
+                       check=True, stdout=sys.stderr)
+    return made
 
 
-def open_sides(o, checkpoint, batch, source):
+def open_sides(o, checkpoint, batch, peer_batch, source):
     forward = f'{o.build}/tests/bench/forward'
     sides = []
     for name, how in (('qualm, threads share a patch', ['-j']), ('qualm, a patch a thread', ['-w'])):
         target = f'{o.work}/{len(sides)}.f32'
         sides.append(Side(name, [forward, '--serve', how[0], o.threads, '-b', str(batch), '-i', source, '-o', target, checkpoint],
-                          target, f'{o.work}/{len(sides)}.log'))
-    for name, variant, tuned in TORCH:
+                          target, f'{o.work}/{len(sides)}.log', f'{o.work}/inductor'))
+    for name, variant, tuned in TORCH[:2] if o.peer == 'self' else TORCH:
         target = f'{o.work}/{len(sides)}.f32'
         if o.peer == 'self':
-            command = [forward, '--serve', '-e', 'ref', '-b', str(batch), '-i', source, '-o', target, checkpoint]
+            command = [forward, '--serve', '-e', 'ref', '-b', str(peer_batch), '-i', source, '-o', target, checkpoint]
         else:
-            command = [f'{o.peer}/bin/python', f'{HERE}/peer-torch.py', variant, o.threads, str(batch), source, target, checkpoint]
-        sides.append(Side(name, command, target, f'{o.work}/{len(sides)}.log', tuned))
+            command = [f'{o.peer}/bin/python', f'{HERE}/peer-torch.py', variant, o.threads, str(peer_batch), source, target,
+                       checkpoint]
+        sides.append(Side(name, command, target, f'{o.work}/{len(sides)}.log', f'{o.work}/inductor', tuned))
         say(f'  {name}: ready after {sides[-1].setup:.1f} s')
     return sides
 
@@ -109,8 +114,8 @@ def forward_network(o, results, name):
     numpy.random.default_rng(1).standard_normal(mirrors * inputs * voxels).astype('<f4').tofile(source)
     name = os.path.basename(name)
     say(f'forward: {name}')
-    sides = open_sides(o, checkpoint, mirrors, source)
     several = gflop * mirrors <= MOST_GFLOP
+    sides = open_sides(o, checkpoint, mirrors, mirrors if several else 1, source)
     for r in range(o.rounds):
         for side in sides:
             ours = side.name.startswith('qualm')
@@ -148,19 +153,16 @@ def about(o, part, results):
         results.add(part, 'about', '-', **{name: version})
 
 
-def forward(o, results):
+def forward(o, results, _):
+    shutil.rmtree(f'{o.work}/inductor', ignore_errors=True)     # so that set-up is that of a first run
     for name in (o.networks or DEFAULT_NETWORKS).split(','):
         forward_network(o, results, name)
         table.save(results, o.results)
 
 
-def whole_jobs(o, results):
-    jobs.run(o, results, say)
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument('part', choices=['forward', 'jobs'])
+    parser.add_argument('part', choices=['forward', 'jobs', 'layers'])
     parser.add_argument('--build', default='build/release')
     parser.add_argument('--work', default='build/bench-peer')
     parser.add_argument('--peer', default='self')
@@ -176,7 +178,7 @@ def main():
     results = table.load(o.results)
     results.forget(o.part)
     about(o, o.part, results)
-    {'forward': forward, 'jobs': whole_jobs}[o.part](o, results)
+    {'forward': forward, 'jobs': jobs.run, 'layers': layers.run}[o.part](o, results, say)
     table.save(results, o.results)
 
 

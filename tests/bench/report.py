@@ -91,10 +91,47 @@ def forward(r):
     return lines
 
 
+def jobs(r):
+    lines = ['## Whole jobs', '', where(r, 'jobs'), '',
+             'From image files to files of results, on all processors: `predict` and `nnUNetv2_predict_from_modelfolder -device cpu`, or to',
+             'scores the pipeline and nnU-Net with `--save_probabilities`. nnU-Net takes one checkpoint at a time: one run was measured and',
+             'counts as often as there are checkpoints; computing scores from what it writes is not in its time. Memory is that of the',
+             'largest process. The default networks have random weights, which make near ties, and so differences, frequent.', '']
+    lines += heading('job', 'qualm, s', 'nnU-Net, s', 'ratio', 'qualm, MiB', 'nnU-Net, MiB', 'share', 'labels', 'rounds')
+    for job in r.subjects('jobs'):
+        seconds, peak = ([r.number('jobs', job, side, m) for side in ('qualm', 'nnunetv2')] for m in ('seconds', 'peak_mib'))
+        runs = int(r.number('jobs', job, 'job', 'runs'))
+        lines.append(cells(job, digits(seconds[0]), digits(seconds[1]) + (f' ({runs} runs)' if runs > 1 else ''),
+                           aimed(seconds[1] / seconds[0], r.number('jobs', job, 'job', 'target')), *(digits(p, 4) for p in peak),
+                           aimed(peak[0] / peak[1], MEMORY_TARGET, most=True),
+                           equal_share(r.number('jobs', job, 'job', 'label_agreement')), r.get('jobs', job, 'qualm', 'rounds')))
+    return lines + ['']
+
+
+def layers(r):
+    lines = ['## Layers', '', where(r, 'layers'), '',
+             'Time of each layer of one patch, norm and leaky ReLU included, with the operations of plain convolution per second: Winograd\'s',
+             'needs fewer, so that its share of what the cores can multiply and add may exceed 100 %.', '']
+    for network in r.subjects('layers'):
+        steps = r.variants('layers', network)
+        number = lambda step, measure: r.get('layers', network, step, measure)
+        peak = next(s for s in steps if s.endswith(' peak'))
+        whole = next(s for s in steps if s.endswith(' all'))
+        lines += [f'{network}: {digits(float(number(whole, "ms")))} ms; peak {number(peak, "gflop_s")} GFLOP/s', '']
+        lines += heading('layer', 'method', 'channels', 'kernel', 'stride', 'size', 'GFLOP', 'ms', 'GFLOP/s', '% of peak', '% of time')
+        for step in steps:
+            if step not in (peak, whole):
+                lines.append(cells(step.split(' ', 1)[1], number(step, 'method'), f'{number(step, "inputs")} to {number(step, "outputs")}',
+                                   *(number(step, m) for m in ('kernel', 'stride', 'size')), digits(float(number(step, 'gflop'))),
+                                   digits(float(number(step, 'ms'))), *(number(step, m) for m in ('gflop_s', 'peak_percent', 'time_percent'))))
+        lines.append('')
+    return lines
+
+
 def main(source, target):
     r = table.load(source)
     lines = HEAD.split('\n')
-    for part, section in (('forward', forward),):
+    for part, section in (('forward', forward), ('jobs', jobs), ('layers', layers)):
         if r.subjects(part):
             lines += section(r)
     with open(target, 'w') as f:

@@ -1,0 +1,79 @@
+# What make bench-peer writes: each part is measured with this build in place of the other programs, and the page says what the
+# table holds.
+# release only: it measures programs that other tests check
+set -eu
+py() { PYTHONPATH=$TESTS/bench PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
+peer() { py "$TESTS/bench/peer.py" "$@" --build="$BUILD" --work=work --peer=self --rounds=1 --seconds=0.01 results.tsv 2> log || { cat log; exit 1; }; }
+
+cp -r "$TESTS/phantom/model" phantom_2d
+peer forward --networks=./phantom_2d/fold_0/checkpoint_59.pth
+peer layers --networks=2d_192_8-32
+peer jobs
+peer forward --networks=./phantom_2d/fold_0/checkpoint_59.pth
+py - <<'X'
+import results
+r = results.load('results.tsv')
+for patches in (1, 4):
+    subject = f'checkpoint_59.pth x{patches}'
+    names = [v for v in r.variants('forward', subject) if v != 'network']
+    assert [n for n in names if 'qualm' in n] and 'eager' in names, names
+    for n in names:
+        ms, least, most = (r.number('forward', subject, n, m) for m in ('ms', 'least_ms', 'most_ms'))
+        assert n == 'eager, one by one' or n == 'eager, malloc, one by one' or 0 < least <= ms <= most, (n, least, ms, most)
+        if n.startswith('qualm'):
+            assert 0 < r.number('forward', subject, n, 'difference') < 1e-4
+            assert r.number('forward', subject, n, 'label_agreement') > 0.9999
+    assert abs(r.number('forward', subject, 'network', 'gflop') / 0.150995 - patches) < 1e-3
+    assert r.number('forward', subject, 'network', 'dims') == 2
+steps = r.variants('layers', '2d_192_8-32')
+whole = next(s for s in steps if s.endswith(' all'))
+for measure, slack in (('gflop', 1e-3), ('ms', 1e-2), ('time_percent', 2)):
+    parts = sum(r.number('layers', '2d_192_8-32', s, measure) or 0 for s in steps if s != whole)
+    assert abs(parts - r.number('layers', '2d_192_8-32', whole, measure)) < slack, (measure, parts)
+for job, runs in (('phantom, 2 slices', 1), ('phantom, 2 slices, 9 checkpoints to scores', 9), ('phantom, 2 slices, -h', 1)):
+    assert r.number('jobs', job, 'job', 'runs') == runs
+    assert all(r.number('jobs', job, side, m) > 0 for side in ('qualm', 'nnunetv2') for m in ('seconds', 'peak_mib'))
+assert r.number('jobs', 'phantom, 2 slices', 'job', 'label_agreement') == 1
+X
+py "$TESTS/bench/report.py" results.tsv RESULTS.md
+grep -q '^| checkpoint_59.pth | 4 | 0.604 |' RESULTS.md
+grep -q '^| phantom, 2 slices, 9 checkpoints to scores |' RESULTS.md
+grep -q '^| decoder.transpconvs.0 | transposed | 32 to 32 | 1x2x2 |' RESULTS.md
+
+# Ratios are to the fastest way and to the default one, and one that is too small is bold.
+py - <<'X'
+import results
+r = results.Results()
+for part in ('forward', 'jobs'):
+    r.add(part, 'about', '-', date='today', processor='P', processors=2, threads=2, rounds=3, load='0.0', commit='abc',
+          python='3', torch='2.15', nnunetv2='2.8.1')
+for name, ms in (('qualm, threads share a patch', 120.), ('qualm, a patch a thread', 100.), ('eager', 420.), ('eager, one by one', 400.),
+                 ('compile, malloc', 250.), ('compile, malloc, one by one', 230.)):
+    r.add('forward', 'net x4', name, ms=ms, difference=1e-5, label_agreement=.99999)
+r.add('forward', 'net x4', 'network', dims=2, gflop=40.)
+r.add('jobs', 'job', 'qualm', seconds=2., peak_mib=100., rounds=2)
+r.add('jobs', 'job', 'nnunetv2', seconds=60., peak_mib=1000., rounds=2)
+r.add('jobs', 'job', 'job', cases=1, target=20, runs=12, label_agreement=.5)
+results.save(r, 'known.tsv')
+X
+py "$TESTS/bench/report.py" known.tsv known.md
+grep -qF '| net | 4 | 40 | 100 | 400 | 230 | compile, malloc, one by one | **2.3** (2.4) | 400 | 4 (3.3) | 1.0e-05 | 99.9990 % |' known.md
+grep -qF '| job | 2 | 60 (12 runs) | 30 (20) | 100 | 1000 | 0.1 (0.33) | 50.0000 % | 2 |' known.md
+grep -q 'PyTorch 2.15, nnU-Net 2.8.1' known.md
+
+# Agreement counts voxels over all cases; other cases are an error.
+mkdir a b
+for i in 0 1; do cp "$TESTS/phantom/labelsTs/phantom_00$i.png" a; done
+cp a/phantom_000.png b
+cp a/phantom_000.png b/phantom_001.png
+py - <<'X'
+import labels
+(x, y), share = (v for _, v in labels.label_maps('decode', 'a')), labels.agreement('decode', 'a', 'b')
+assert 0 < (x != y).sum() and share == 1 - (x != y).sum() / (2 * x.size), share
+X
+mv b/phantom_001.png b/phantom_002.png
+if py -c 'import labels; labels.agreement("decode", "a", "b")' 2> log; then exit 1; fi
+grep -q 'a has phantom_001, b has phantom_002' log
+printf 'part\tsubject\n' > known.tsv
+if py "$TESTS/bench/report.py" known.tsv known.md 2> log; then exit 1; fi
+grep -q 'known.tsv: the first line is not' log
