@@ -40,7 +40,7 @@ endif
 objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.isa.c,$(1))) $(foreach i,$(ISAS),$(patsubst %.isa.c,$(B)/obj/%.$(i).o,$(filter %.isa.c,$(1))))
 COMMON  := $(filter-out %.v4n.o,$(call objects,$(wildcard common/*.c)))
 # Of programs whose parts C tests call.
-PARTS   := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c)))
+MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c)))
 
 ## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
 all: $(FILTERS:%=$(B)/bin/%) $(SCRIPTS:%=$(B)/bin/%)
@@ -71,7 +71,7 @@ $(B)/text/%.inc: %
 $(B)/obj/filters/report/page.o: $(patsubst %,$(B)/text/%.inc,$(filter filters/report/%,$(TEXTS)))
 $(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 
-$(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(PARTS) $(B)/libcommon.a
+$(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
 
