@@ -92,7 +92,7 @@ def images_of(o, job):
 
 
 def run(o, results, say):
-    for job in jobs(o):
+    for job in (j for j in jobs(o) if o.jobs in j.name):
         images, out = images_of(o, job), (f'{o.work}/ours', f'{o.work}/theirs')
         taken, times = 0, ([], [])
         runs = len(kept_checkpoints(job.model)) if job.kind == 'scores' else 1
@@ -101,6 +101,7 @@ def run(o, results, say):
                 times[side].append(measured(o, command(o, job, images, out[side]), out[side]))
                 taken += times[side][-1][0]
             say(f'{job.name}: {times[0][-1][0]:.2f} s beside {times[1][-1][0]:.2f} s')
+        results.begin('jobs', job.name, o.about)
         for side, name in enumerate(('qualm', 'nnunetv2')):
             seconds = statistics.median(t for t, _ in times[side]) * (runs if side else 1)
             results.add('jobs', job.name, name, seconds=seconds, peak_mib=max(m for _, m in times[side]), rounds=len(times[side]))

@@ -10,5 +10,6 @@ def run(o, results, say):
         text = subprocess.run([f'{o.build}/tests/bench/layers', '-j', o.threads, '-r', str(max(3, 3 * o.rounds)), name], check=True,
                               capture_output=True, text=True).stdout
         measures, *rows = (line.split('\t') for line in text.splitlines())
+        results.begin('layers', name, o.about)
         for number, row in enumerate(rows):
             results.add('layers', name, f'{number} {row[0]}', **{m: v for m, v in zip(measures[1:], row[1:]) if v != '-'})

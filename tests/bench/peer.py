@@ -1,6 +1,7 @@
 """usage: peer.py PART [--build=DIR] [--work=DIR] [--peer=DIR] [--shared=DIR] [--rounds=N] [--seconds=S] [--threads=N]
-                [--networks=NAME,...] RESULTS.tsv
-One part of make bench-peer, whose rows in RESULTS.tsv are made anew: forward, jobs or layers.
+                [--networks=NAME,...] [--jobs=WORDS] RESULTS.tsv
+One part of make bench-peer: forward, jobs or layers.  What it measures takes the place of what RESULTS.tsv has of it.
+--networks: of forward and layers.  --jobs: those whose names hold these words.
 --peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
 the measurement works."""
 import argparse, os, platform, shutil, statistics, subprocess, sys, time
@@ -125,6 +126,9 @@ def forward_network(o, results, name):
                 side.run(mirrors, o.seconds)
         say(f'  round {r + 1} of {o.rounds}')
     reference = next(s for s in sides if s.name == 'eager')
+    for patches in (1, mirrors):
+        results.begin('forward', f'{name} x{patches}', o.about)
+        results.add('forward', f'{name} x{patches}', 'network', dims=dims, gflop=gflop * patches)
     for side in sides:
         side.close()
         difference, agreement = compare(reference.output, side.output, outputs, voxels)
@@ -133,24 +137,23 @@ def forward_network(o, results, name):
                         most_ms=1e3 * max(times), passes=len(times), setup_s=side.setup, peak_mib=side.peak_mib,
                         difference=difference, label_agreement=agreement)
         if not side.name.startswith('qualm'):
-            results.add('forward', f'{name} x{mirrors}', f'{side.name}, one by one', ms=1e3 * mirrors * statistics.median(side.times[1]))
-    for patches in (1, mirrors):
-        results.add('forward', f'{name} x{patches}', 'network', dims=dims, gflop=gflop * patches)
+            results.add('forward', f'{name} x{mirrors}', f'{side.name}, one by one', 
+                        ms=1e3 * mirrors * statistics.median(side.times[1]))
 
 
-def about(o, part, results):
+def about(o):
+    """When and where, in a sentence."""
     with open('/proc/cpuinfo') as f:
         model = next((line.split(':')[1].strip() for line in f if line.startswith('model name')), platform.machine())
-    commit = subprocess.run(['git', '-C', HERE, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True).stdout.strip()
-    results.add(part, 'about', '-', date=time.strftime('%Y-%m-%d'), processor=model, processors=len(os.sched_getaffinity(0)),
-                threads=o.threads, rounds=o.rounds, load=f'{os.getloadavg()[0]:.1f}', commit=commit)
+    commit = subprocess.run(['git', '-C', HERE, 'describe', '--always', '--dirty'], capture_output=True, text=True).stdout.strip()
+    text = f'{time.strftime("%Y-%m-%d")}, revision {commit}, {model}, {o.threads} threads on {len(os.sched_getaffinity(0))} processors, ' \
+           f'load {os.getloadavg()[0]:.1f} at the start'
     if o.peer == 'self':
-        results.add(part, 'about', '-', peer='self')
-        return
+        return f'{text}; the program itself as the other side.'
     versions = subprocess.run([f'{o.peer}/bin/python', '-c', 'from importlib.metadata import version as v; import sys; '
-                               'print(sys.version.split()[0], v("torch"), v("nnunetv2"))'], check=True, capture_output=True, text=True)
-    for name, version in zip(('python', 'torch', 'nnunetv2'), versions.stdout.split()):
-        results.add(part, 'about', '-', **{name: version})
+                               'print(f"Python {sys.version.split()[0]}, PyTorch {v(\'torch\')}, nnU-Net {v(\'nnunetv2\')}")'],
+                              check=True, capture_output=True, text=True).stdout.strip()
+    return f'{text}; {versions}; {o.rounds} rounds.'
 
 
 def forward(o, results, _):
@@ -171,13 +174,13 @@ def main():
     parser.add_argument('--seconds', type=float, default=1)
     parser.add_argument('--threads', default=str(len(os.sched_getaffinity(0))))
     parser.add_argument('--networks')
+    parser.add_argument('--jobs', default='')
     parser.add_argument('results')
     o = parser.parse_args()
     o.build, o.work, o.shared = (os.path.abspath(p) for p in (o.build, o.work, o.shared))
     os.makedirs(o.work, exist_ok=True)
     results = table.load(o.results)
-    results.forget(o.part)
-    about(o, o.part, results)
+    o.about = about(o)
     {'forward': forward, 'jobs': jobs.run, 'layers': layers.run}[o.part](o, results, say)
     table.save(results, o.results)
 

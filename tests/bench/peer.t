@@ -44,9 +44,14 @@ grep -q '^| decoder.transpconvs.0 | transposed | 32 to 32 | 1x2x2 |' RESULTS.md
 py - <<'X'
 import results
 r = results.Results()
-for part in ('forward', 'jobs'):
-    r.add(part, 'about', '-', date='today', processor='P', processors=2, threads=2, rounds=3, load='0.0', commit='abc',
-          python='3', torch='2.15', nnunetv2='2.8.1')
+r.begin('forward', 'net x4', 'Here, PyTorch 2.15.')
+r.add('forward', 'net x4', 'qualm, another', ms=1.)
+r.begin('forward', 'net x4', 'Here, PyTorch 2.15.')
+r.begin('jobs', 'job', 'Here.')
+r.begin('jobs', '-h', 'There.')
+r.add('jobs', '-h', 'qualm', seconds=1., peak_mib=1.)
+r.add('jobs', '-h', 'nnunetv2', seconds=10., peak_mib=1.)
+r.add('jobs', '-h', 'job', runs=1, target='')
 for name, ms in (('qualm, threads share a patch', 120.), ('qualm, a patch a thread', 100.), ('eager', 420.), ('eager, one by one', 400.),
                  ('compile, malloc', 250.), ('compile, malloc, one by one', 230.)):
     r.add('forward', 'net x4', name, ms=ms, difference=1e-5, label_agreement=.99999)
@@ -59,7 +64,10 @@ X
 py "$TESTS/bench/report.py" known.tsv known.md
 grep -qF '| net | 4 | 40 | 100 | 400 | 230 | compile, malloc, one by one | **2.3** (2.4) | 400 | 4 (3.3) | 1.0e-05 | 99.9990 % |' known.md
 grep -qF '| job | 2 | 60 (12 runs) | 30 (20) | 100 | 1000 | 0.1 (0.33) | 50.0000 % | 2 |' known.md
-grep -q 'PyTorch 2.15, nnU-Net 2.8.1' known.md
+grep -qF '| -h | 1 | 10 | 10 | 1 | 1 | 1 | - |  |' known.md
+grep -qx 'Here, PyTorch 2.15.' known.md
+grep -qx 'job: Here.' known.md
+grep -qx -- '-h: There.' known.md
 
 # Agreement counts voxels over all cases; other cases are an error.
 mkdir a b

@@ -42,12 +42,11 @@ def equal_share(share):
 
 
 def where(r, part):
-    a = r.about(part)
-    peer = f'Python {a["python"]}, PyTorch {a["torch"]}, nnU-Net {a["nnunetv2"]}' if 'torch' in a else ''
-    if a.get('peer') == 'self':
-        peer = 'the program itself as the other side'
-    text = f'{a["date"]}, revision {a["commit"]}, {a["processor"]}, {a["threads"]} threads on {a["processors"]} processors'
-    return f'{text}, load {a["load"]} at the start' + (f'; {peer}.' if peer else '.')
+    """When and where each subject was measured, a paragraph for those measured together."""
+    runs = {}
+    for subject in r.subjects(part):
+        runs.setdefault(r.get(part, subject, 'run', 'about'), []).append(subject)
+    return '\n\n'.join(text if len(runs) == 1 else f'{", ".join(names)}: {text}' for text, names in runs.items())
 
 
 def fastest(r, subject, names):
@@ -100,10 +99,10 @@ def jobs(r):
     lines += heading('job', 'qualm, s', 'nnU-Net, s', 'ratio', 'qualm, MiB', 'nnU-Net, MiB', 'share', 'labels', 'rounds')
     for job in r.subjects('jobs'):
         seconds, peak = ([r.number('jobs', job, side, m) for side in ('qualm', 'nnunetv2')] for m in ('seconds', 'peak_mib'))
-        runs = int(r.number('jobs', job, 'job', 'runs'))
+        runs, target = int(r.number('jobs', job, 'job', 'runs')), r.number('jobs', job, 'job', 'target')
         lines.append(cells(job, digits(seconds[0]), digits(seconds[1]) + (f' ({runs} runs)' if runs > 1 else ''),
-                           aimed(seconds[1] / seconds[0], r.number('jobs', job, 'job', 'target')), *(digits(p, 4) for p in peak),
-                           aimed(peak[0] / peak[1], MEMORY_TARGET, most=True),
+                           aimed(seconds[1] / seconds[0], target), *(digits(p, 4) for p in peak),
+                           aimed(peak[0] / peak[1], MEMORY_TARGET if target else None, most=True),
                            equal_share(r.number('jobs', job, 'job', 'label_agreement')), r.get('jobs', job, 'qualm', 'rounds')))
     return lines + ['']
 

@@ -1,6 +1,4 @@
-"""usage: results.py RESULTS.tsv RESULTS.md
-The measurements of make bench-peer as a table, a row each: part, subject, variant, measure, value; and the page made of it."""
-import sys
+"""The measurements of make bench-peer as a table, a row each: part, subject, variant, measure, value."""
 
 COLUMNS = ['part', 'subject', 'variant', 'measure', 'value']
 
@@ -23,16 +21,16 @@ class Results:
         return float(text) if text else None
 
     def subjects(self, part):
-        return [*dict.fromkeys(k[1] for k in self.row if k[0] == part and k[1] != 'about')]
+        return [*dict.fromkeys(k[1] for k in self.row if k[0] == part)]
 
     def variants(self, part, subject):
-        return [*dict.fromkeys(k[2] for k in self.row if k[:2] == (part, subject))]
+        """All but 'run', which has when and where the subject was measured."""
+        return [*dict.fromkeys(k[2] for k in self.row if k[:2] == (part, subject) and k[2] != 'run')]
 
-    def about(self, part):
-        return {k[3]: v for k, v in self.row.items() if k[:2] == (part, 'about')}
-
-    def forget(self, part):
-        self.row = {k: v for k, v in self.row.items() if k[0] != part}
+    def begin(self, part, subject, about):
+        """What was measured of the subject before is forgotten."""
+        self.row = {k: v for k, v in self.row.items() if k[:2] != (part, subject)}
+        self.add(part, subject, 'run', about=about)
 
 
 def load(path):
