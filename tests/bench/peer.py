@@ -1,12 +1,12 @@
 """usage: peer.py PART [--build=DIR] [--work=DIR] [--peer=DIR] [--shared=DIR] [--rounds=N] [--seconds=S] [--threads=N]
                 [--networks=NAME,...] [--jobs=WORDS] RESULTS.tsv
-One part of make bench-peer: forward, jobs or layers.  What it measures takes the place of what RESULTS.tsv has of it.
---networks: of forward and layers.  --jobs: those whose names hold these words.
+One part of make bench-peer: forward, jobs, layers or training.  What it measures takes the place of what RESULTS.tsv has of it.
+--networks: of all parts but jobs.  --jobs: those whose names hold these words.
 --peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
 the measurement works."""
 import argparse, os, platform, shutil, statistics, subprocess, sys, time
 import numpy
-import jobs, layers
+import jobs, layers, training
 import results as table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -165,7 +165,7 @@ def forward(o, results, _):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument('part', choices=['forward', 'jobs', 'layers'])
+    parser.add_argument('part', choices=['forward', 'jobs', 'layers', 'training'])
     parser.add_argument('--build', default='build/release')
     parser.add_argument('--work', default='build/bench-peer')
     parser.add_argument('--peer', default='self')
@@ -181,7 +181,7 @@ def main():
     os.makedirs(o.work, exist_ok=True)
     results = table.load(o.results)
     o.about = about(o)
-    {'forward': forward, 'jobs': jobs.run, 'layers': layers.run}[o.part](o, results, say)
+    {'forward': forward, 'jobs': jobs.run, 'layers': layers.run, 'training': training.run}[o.part](o, results, say)
     table.save(results, o.results)
 
 

@@ -9,7 +9,7 @@ cp -r "$TESTS/phantom/model" phantom_2d
 peer forward --networks=./phantom_2d/fold_0/checkpoint_59.pth
 peer layers --networks=2d_192_8-32
 peer jobs
-peer forward --networks=./phantom_2d/fold_0/checkpoint_59.pth
+peer layers --networks=2d_192_8-32
 py - <<'X'
 import results
 r = results.load('results.tsv')
@@ -59,12 +59,20 @@ r.add('forward', 'net x4', 'network', dims=2, gflop=40.)
 r.add('jobs', 'job', 'qualm', seconds=2., peak_mib=100., rounds=2)
 r.add('jobs', 'job', 'nnunetv2', seconds=60., peak_mib=1000., rounds=2)
 r.add('jobs', 'job', 'job', cases=1, target=20, runs=12, label_agreement=.5)
+r.begin('training', 'training iteration, net', 'Here.')
+r.add('training', 'training iteration, net', 'job', target=1.5, batch=12, patch='192x160')
+r.add('training', 'training iteration, net', 'qualm', seconds=.5, peak_mib=100.)
+r.add('training', 'training iteration, net', 'peer', seconds=1., peak_mib=800.)
 results.save(r, 'known.tsv')
 X
 py "$TESTS/bench/report.py" known.tsv known.md
 grep -qF '| net | 4 | 40 | 100 | 400 | 230 | compile, malloc, one by one | **2.3** (2.4) | 400 | 4 (3.3) | 1.0e-05 | 99.9990 % |' known.md
 grep -qF '| job | 2 | 60 (12 runs) | 30 (20) | 100 | 1000 | 0.1 (0.33) | 50.0000 % | 2 |' known.md
 grep -qF '| -h | 1 | 10 | 10 | 1 | 1 | 1 | - |  |' known.md
+grep -qF '| training iteration, net | 12 | 192x160 | 0.5 | 1 | 2 (1.5) | 100 | 800 |' known.md
+grep -qF '| forward pass in 2D beside the fastest PyTorch | 2.4 | 2.3 | **missed** |' known.md
+grep -qF '| forward pass in 2D beside its default | 3.3 | 4 | reached |' known.md
+grep -qF '| job | 20 | 30 | reached |' known.md
 grep -qx 'Here, PyTorch 2.15.' known.md
 grep -qx 'job: Here.' known.md
 grep -qx -- '-h: There.' known.md

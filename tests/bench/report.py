@@ -11,8 +11,8 @@ HEAD = '''# Qualm beside PyTorch and nnU-Net
 
 Made by `make bench-peer` from [results.tsv](results.tsv). It makes a Python environment with the newest PyTorch and nnU-Net of
 the package index, or takes that of `PEER=FOLDER`, and runs both sides in turn on the same processors, threads, weights and
-images, with mirroring. `PARTS=forward,jobs,layers` names parts to be measured again, `NETWORKS=NAME,...` networks, `ROUNDS=N` how
-often the sides take turns. Times are medians. A ratio says how many times as long the other side takes, beside it in parentheses
+images, with mirroring. `PARTS=forward,jobs,layers,training` names parts to be measured again, `NETWORKS=NAME,...` networks,
+`JOBS=WORDS` jobs, `ROUNDS=N` how often the sides take turns. Times are medians. A ratio says how many times as long the other side takes, beside it in parentheses
 the least that is aimed at; it is **bold** where it is missed.
 '''
 
@@ -55,6 +55,35 @@ def fastest(r, subject, names):
     return name, times[name]
 
 
+def sides(r, subject):
+    """Our fastest way, milliseconds of it, of the fastest PyTorch (with its name) and of its default way."""
+    names = [v for v in r.variants('forward', subject) if v != 'network']
+    ours, ms = fastest(r, subject, [v for v in names if v.startswith('qualm')])
+    way, best = fastest(r, subject, [v for v in names if not v.startswith('qualm')])
+    eager = min(x for x in (r.number('forward', subject, v, 'ms') for v in ('eager', 'eager, one by one')) if x)
+    return ours, ms, way, best, eager
+
+
+def short(r):
+    """What was aimed at, and the range of what was measured."""
+    rows = []
+    for dims, targets in FORWARD_TARGET.items():
+        these = [sides(r, s) for s in r.subjects('forward') if r.number('forward', s, 'network', 'dims') == dims]
+        for other, target, ratios in (('the fastest PyTorch', targets[0], [best / ms for _, ms, _, best, _ in these]),
+                                      ('its default', targets[1], [eager / ms for _, ms, _, _, eager in these])):
+            rows.append((f'forward pass in {dims}D beside {other}', target, ratios))
+    for part, other in (('jobs', 'nnunetv2'), ('training', 'peer')):
+        for job in r.subjects(part):
+            ours, theirs = (r.number(part, job, side, 'seconds') for side in ('qualm', other))
+            rows.append((job, r.number(part, job, 'job', 'target'), [theirs / ours]))
+    lines = heading('ratio', 'aimed at', 'measured', '')
+    for name, target, ratios in rows:
+        if ratios and target:
+            span = digits(min(ratios)) + ('' if len(ratios) == 1 else f' to {digits(max(ratios))}')
+            lines.append(cells(name, digits(target, 2), span, 'reached' if min(ratios) >= target else '**missed**'))
+    return lines + [''] if len(lines) > 2 else []
+
+
 def forward(r):
     lines = ['## Forward passes', '', where(r, 'forward'), '',
              'One patch, and all mirrored positions of one: four in 2D, eight in 3D. The other side is the fastest of PyTorch\'s ways:',
@@ -64,10 +93,7 @@ def forward(r):
     lines += heading('network', 'patches', 'GFLOP', 'qualm, ms', 'GFLOP/s', 'fastest PyTorch, ms', 'way', 'ratio', 'eager, ms',
                      'ratio', 'difference', 'labels')
     for subject in r.subjects('forward'):
-        names = [v for v in r.variants('forward', subject) if v != 'network']
-        ours, ms = fastest(r, subject, [v for v in names if v.startswith('qualm')])
-        way, best = fastest(r, subject, [v for v in names if not v.startswith('qualm')])
-        eager = min(x for x in (r.number('forward', subject, v, 'ms') for v in ('eager', 'eager, one by one')) if x)
+        ours, ms, way, best, eager = sides(r, subject)
         gflop, dims = (r.number('forward', subject, 'network', m) for m in ('gflop', 'dims'))
         target = FORWARD_TARGET[int(dims)]
         name, patches = subject.rsplit(' x', 1)
@@ -127,10 +153,22 @@ def layers(r):
     return lines
 
 
+def training(r):
+    lines = ['## Training', '', where(r, 'training'), '',
+             'An iteration as nnU-Net\'s trainer makes it (forward, Dice and cross-entropy with deep supervision, backward, clipping, a step of',
+             'SGD) beside PyTorch, and the augmentation of a batch beside batchgeneratorsv2.', '']
+    lines += heading('what', 'batch', 'patch', 'qualm, s', 'Python, s', 'ratio', 'qualm, MiB', 'Python, MiB')
+    for subject in r.subjects('training'):
+        seconds, peak = ([r.number('training', subject, side, m) for side in ('qualm', 'peer')] for m in ('seconds', 'peak_mib'))
+        lines.append(cells(subject, *(r.get('training', subject, 'job', m) for m in ('batch', 'patch')), *(digits(s) for s in seconds),
+                           aimed(seconds[1] / seconds[0], r.number('training', subject, 'job', 'target')), *(digits(p, 4) for p in peak)))
+    return lines + ['']
+
+
 def main(source, target):
     r = table.load(source)
-    lines = HEAD.split('\n')
-    for part, section in (('forward', forward), ('jobs', jobs), ('layers', layers)):
+    lines = HEAD.split('\n') + short(r)
+    for part, section in (('forward', forward), ('jobs', jobs), ('training', training), ('layers', layers)):
         if r.subjects(part):
             lines += section(r)
     with open(target, 'w') as f:
