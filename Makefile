@@ -81,7 +81,7 @@ $(B)/libcommon.a: $(COMMON)
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
-isa.common  := -ffp-contract=off -fno-trapping-math
+isa.common  := -ffp-contract=off -fno-trapping-math -fno-math-errno
 isa.filters := -ffp-contract=fast
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags

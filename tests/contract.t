@@ -34,6 +34,7 @@ fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    tex
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 sample-patches    -               -c+2d+-i+4+-b+3+-o+pre.d+raw/Dataset506_Phantom    stream
+augment           patches         -                                     grid
 '
 failed=0 n=0
 wrong() { echo "$case: $*"; failed=1; }
@@ -45,6 +46,10 @@ normalize MODEL < cases.frames > s/normal.frames
 entropy < mean.frames | segment > s/entropy.frames
 contour-norm < s/entropy.frames > s/normed.frames
 segment < mean.frames > s/labels.frames
+for p in 'fingerprint --clean' plan 'split --clean'; do
+	$p -o pre.d raw/Dataset506_Phantom > /dev/null
+done
+sample-patches -c 2d -i 2 -b 3 -o pre.d raw/Dataset506_Phantom > s/patches.frames
 
 # run STATUS COMMAND ...: runs it with standard input as it is; stdout to out, stderr to err; complains of any other status.
 run() {

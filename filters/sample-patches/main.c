@@ -109,8 +109,11 @@ static void put_frame(struct sink *out, struct frame *f, const struct sampler *s
 	const struct prepared *p = &j->p[at->c];
 	char *name = xasprintf("e%04d_i%04d_s%03d_%s", number[0], number[1], number[2], p->name);
 	struct layer *image, *label, *outside;
+	int64_t masked[MAX_CHANNELS];
 	msgpack_object map = mpk_map();
 
+	for (int c = 0; c < j->plan.n_channels; c++)
+		masked[c] = j->plan.use_mask[c];
 	frame_reset(f, name);
 	image = frame_add(f, "image", DT_F4, p->channels);
 	label = frame_add(f, "label", DT_U2, 1);
@@ -123,6 +126,9 @@ static void put_frame(struct sink *out, struct frame *f, const struct sampler *s
 	mpk_put(f->zone, &map, "number", mpk_ints(f->zone, (int64_t[]){ number[0], number[1], number[2] }, 3));
 	mpk_put(f->zone, &map, "begin", mpk_ints(f->zone, at->begin, 3));
 	mpk_put(f->zone, &map, "final", mpk_ints(f->zone, s->final, 3));
+	mpk_put(f->zone, &map, "masked", mpk_ints(f->zone, masked, j->plan.n_channels));
+	mpk_put(f->zone, &map, "previous", mpk_int(p->channels - j->plan.n_channels));
+	mpk_put(f->zone, &map, "validation", mpk_bool(validation));
 	mpk_put(f->zone, &map, "structure", mpk_str(f->zone, at->structure < 0 ? "" :
 		at->structure == labels_n_structures(s->labels) ? "annotated" : labels_structure(s->labels, at->structure)->name));
 	frame_put(f, "sample", map);
