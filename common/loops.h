@@ -39,6 +39,11 @@ struct loops {
 	void (*gain)(double *x, const double *h, const uint64_t *sum, int members, size_t n);
 	void (*difference)(double *x, const double *a, const double *b, double least, size_t n);    /* a - b, or 0 below least */
 	void (*store)(float *to, const double *x, double scale, bool most, size_t n);   /* to = x scale, or the larger of both */
+
+	/* of windows: sum = p or (more) sum += p; back: p runs backwards, its last element is p[1 - n] */
+	void (*add_line)(float *sum, const float *p, bool more, bool back, size_t n);
+	bool (*add_weighted)(float *sum, const float *v, float scale, const float *w, size_t n);   /* += v scale w; are sums finite? */
+	void (*divide)(float *x, const float *sum, const float *w, float scale, size_t n);         /* x = sum / (w scale) */
 };
 
 extern const struct loops loops_base, loops_v3, loops_v4;

@@ -207,9 +207,42 @@ static void store(float *restrict to, const double *restrict x, double scale, bo
 	}
 }
 
+static void add_line(float *restrict sum, const float *restrict p, bool more, bool back, size_t n)
+{
+	if (back && more)
+		for (size_t i = 0; i < n; i++)
+			sum[i] += p[-(ptrdiff_t)i];
+	else if (back)
+		for (size_t i = 0; i < n; i++)
+			sum[i] = p[-(ptrdiff_t)i];
+	else if (more)
+		for (size_t i = 0; i < n; i++)
+			sum[i] += p[i];
+	else
+		memcpy(sum, p, n * sizeof *sum);
+}
+
+static bool add_weighted(float *restrict sum, const float *restrict v, float scale, const float *restrict w, size_t n)
+{
+	int wrong = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		sum[i] += v[i] * scale * w[i];
+		wrong |= !(fabsf(sum[i]) < INFINITY);
+	}
+	return !wrong;
+}
+
+static void divide(float *restrict x, const float *restrict sum, const float *restrict w, float scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = sum[i] / (w[i] * scale);
+}
+
 #define NAME_OF(isa) #isa
 #define NAMED(isa) NAME_OF(isa)
 const struct loops JOINED(loops, ISA) = {
 	NAMED(ISA), widen, complement, add_quanta, add_square, add_entropy, plogp, logs, argmax, count, differ,
 	mean, top_two, product, cross_logs, pick, look_up, average, gain, difference, store,
+	add_line, add_weighted, divide,
 };

@@ -2,7 +2,8 @@
  *
  * Order of calls: probe; open once per architecture and patch; load once per member (all of one architecture);
  * then per case: begin, windows (any number of times, origins in the order of axes), take as voxels become final, end.
- * Host memory in fp32; everything else is the backend's own affair.  One thread calls. */
+ * Several cases may be under way at a time.  Host memory in fp32; everything else is the backend's own affair.  One thread
+ * calls. */
 #ifndef BACKEND_H
 #define BACKEND_H
 #include "common/network.h"
@@ -29,6 +30,12 @@ struct backend_case {
 	int64_t rows;            /* most rows in work at a time: lines of the last axis but `axis`, touched and not yet taken */
 };
 
+/* Where a window stands. */
+struct backend_window {
+	void *stay;              /* the case, as begin() gave it */
+	int64_t origin[3];       /* its corner in image voxels, negative where it is padded */
+};
+
 struct backend {
 	const char *name;
 	/* NULL if it can run here, else the reason. */
@@ -39,14 +46,15 @@ struct backend {
 	bool (*load)(void *b, int member, const float *weights);
 	/* How many windows run at a time: with fewer in a call of windows() a part of the machine idles. */
 	int (*batch)(const void *b, int n_members, bool one_mirror);
-	bool (*begin)(void *b, const struct backend_case *c);
-	/* Runs windows; origin[i] is the corner of window i in image voxels, negative where it is padded.
-	 * fail()s XDATA when an output is NaN or infinite, naming the window. */
-	bool (*windows)(void *b, const int64_t (*origin)[3], int n);
+	/* What the following take for the case; NULL after fail(). */
+	void *(*begin)(void *b, const struct backend_case *c);
+	/* Runs windows, of each case in its order. */
+	void (*windows)(void *b, const struct backend_window *w, int n);
 	/* The box lo..hi, which holds whole rows, of the network's output, weighted mean over windows: out [channels][hi - lo].
-	 * Each voxel is asked for once, when no later window touches it. */
-	bool (*take)(void *b, float *out, const int64_t lo[3], const int64_t hi[3]);
-	void (*end)(void *b);
+	 * Each voxel is asked for once, when no later window touches it.  fail()s XDATA when an output of any window so far was
+	 * NaN or infinite, naming the window. */
+	bool (*take)(void *b, void *stay, float *out, const int64_t lo[3], const int64_t hi[3]);
+	void (*end)(void *b, void *stay);
 	void (*close)(void *b);
 	/* One patch without mirroring, for tests and measurements: in [n_inputs][patch], out [n_outputs][patch]. */
 	bool (*forward)(void *b, int member, float *out, const float *in);

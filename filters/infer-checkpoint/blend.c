@@ -25,6 +25,7 @@ bool blend_open(struct blend *s, int64_t rows)
 	s->along = s->axis == 2 ? 1 : 2;
 	if (!blend_bytes(&bytes, s, rows))
 		return false;
+	s->loops = *loops_all();
 	s->row = xcalloc((size_t)(s->depth * n[s->across]), sizeof *s->row);
 	s->memory = xmalloc(bytes, 1);
 	s->spare = xmalloc((size_t)rows, sizeof *s->spare);
@@ -46,8 +47,7 @@ static float **row_at(const struct blend *s, int64_t plane, int64_t line)
 	return &s->row[plane % s->depth * s->shape[s->across] + line];
 }
 
-/* The part of a window that lies in the image, in voxels of the window. */
-static void inside(int64_t lo[3], int64_t hi[3], const struct blend *s, const int64_t origin[3])
+void blend_inside(int64_t lo[3], int64_t hi[3], const struct blend *s, const int64_t origin[3])
 {
 	for (int i = 0; i < 3; i++) {
 		lo[i] = origin[i] < 0 ? -origin[i] : 0;
@@ -55,33 +55,21 @@ static void inside(int64_t lo[3], int64_t hi[3], const struct blend *s, const in
 	}
 }
 
-/* sum[i] += v[i * step] * w[i * step], v NULL: 1.  False if one is not finite. */
-static bool add_row(float *sum, const float *v, const float *w, int64_t step, int64_t n, bool parity)
+bool blend_add(struct blend *s, int64_t channel, const int64_t origin[3], const int64_t at[3], const float *v, float scale,
+               size_t n)
 {
+	const float *w = s->weight + (at[0] * s->patch[1] + at[1]) * s->patch[2] + at[2];
+	int64_t p[3] = { origin[0] + at[0], origin[1] + at[1], origin[2] + at[2] };
 	bool finite = true;
 
-	for (int64_t i = 0; i < n; i++) {
-		float x = sum[i] + (v ? v[i * step] * w[i * step] : w[i * step]);
-		sum[i] = parity ? half_round(x) : x;
-		finite &= isfinite(sum[i]) != 0;
+	if (s->along == 2 && !s->parity)
+		return s->loops->add_weighted(*row_at(s, p[s->axis], p[s->across]) + channel * s->shape[2] + p[2], v, scale, w, n);
+	for (size_t i = 0; i < n; i++, p[2]++) {
+		float *sum = *row_at(s, p[s->axis], p[s->across]) + channel * s->shape[s->along] + p[s->along];
+		float x = *sum + v[i] * scale * w[i];
+		*sum = s->parity ? half_round(x) : x;
+		finite &= isfinite(*sum) != 0;
 	}
-	return finite;
-}
-
-bool blend_add(struct blend *s, int64_t channel, const int64_t origin[3], const float *value)
-{
-	const int64_t step[3] = { s->patch[1] * s->patch[2], s->patch[2], 1 };
-	const int a = s->axis, b = s->across, c = s->along;
-	int64_t lo[3], hi[3];
-	bool finite = true;
-
-	inside(lo, hi, s, origin);
-	for (int64_t i = lo[a]; i < hi[a]; i++)
-		for (int64_t j = lo[b]; j < hi[b]; j++) {
-			float *row = *row_at(s, origin[a] + i, origin[b] + j) + channel * s->shape[c] + origin[c] + lo[c];
-			int64_t at = i * step[a] + j * step[b] + lo[c] * step[c];
-			finite &= add_row(row, value ? value + at : NULL, s->weight + at, step[c], hi[c] - lo[c], s->parity);
-		}
 	return finite;
 }
 
@@ -90,7 +78,7 @@ void blend_touch(struct blend *s, const int64_t origin[3])
 	const int a = s->axis, b = s->across;
 	int64_t lo[3], hi[3];
 
-	inside(lo, hi, s, origin);
+	blend_inside(lo, hi, s, origin);
 	for (int64_t i = lo[a]; i < hi[a]; i++)
 		for (int64_t j = lo[b]; j < hi[b]; j++) {
 			float **row = row_at(s, origin[a] + i, origin[b] + j);
@@ -101,38 +89,40 @@ void blend_touch(struct blend *s, const int64_t origin[3])
 			*row = s->spare[--s->n_spare];
 			memset(*row, 0, (size_t)((s->channels + 1) * s->shape[s->along]) * sizeof **row);
 		}
-	blend_add(s, s->channels, origin, NULL);
 }
 
 /* What the threads of blend_take() share. */
 struct box { struct blend *s; float *out; const int64_t *lo, *hi; float terms; };
 
-static void take_channel(void *arg, int channel, int worker)
+/* Row i of all, channel by channel. */
+static void take_row(void *arg, int row, int worker)
 {
 	const struct box *x = arg;
 	const struct blend *s = x->s;
 	const int64_t size[3] = { x->hi[0] - x->lo[0], x->hi[1] - x->lo[1], x->hi[2] - x->lo[2] };
-	const int64_t step[3] = { size[1] * size[2], size[2], 1 };
-	const int a = s->axis, b = s->across, c = s->along;
+	const int64_t step[3] = { size[1] * size[2], size[2], 1 }, n = size[s->along];
+	const int64_t i = row / size[s->across], j = row % size[s->across];
+	const float *from = *row_at(s, x->lo[s->axis] + i, x->lo[s->across] + j), *weights = from + s->channels * n;
+	float *out = x->out + i * step[s->axis] + j * step[s->across];
 
 	(void)worker;
-	for (int64_t i = 0; i < size[a]; i++)
-		for (int64_t j = 0; j < size[b]; j++) {
-			const float *row = *row_at(s, x->lo[a] + i, x->lo[b] + j), *weights = row + s->channels * size[c];
-			float *out = x->out + channel * size[0] * step[0] + i * step[a] + j * step[b];
-			row += channel * size[c];
-			for (int64_t k = 0; k < size[c]; k++) {
-				float v = row[k] / (weights[k] * x->terms);
-				out[k * step[c]] = s->parity ? half_round(v) : v;
-			}
+	for (int64_t c = 0; c < s->channels; c++, from += n, out += size[0] * step[0]) {
+		if (s->along == 2 && !s->parity) {
+			s->loops->divide(out, from, weights, x->terms, (size_t)n);
+			continue;
 		}
+		for (int64_t k = 0; k < n; k++) {
+			float v = from[k] / (weights[k] * x->terms);
+			out[k * step[s->along]] = s->parity ? half_round(v) : v;
+		}
+	}
 }
 
 void blend_take(struct blend *s, float *out, const int64_t lo[3], const int64_t hi[3], int terms, int threads)
 {
 	struct box x = { s, out, lo, hi, (float)terms };
 
-	parallel_for(threads, (int)s->channels, take_channel, &x);
+	parallel_for(threads, (int)((hi[s->axis] - lo[s->axis]) * (hi[s->across] - lo[s->across])), take_row, &x);
 	for (int64_t i = lo[s->axis]; i < hi[s->axis]; i++)
 		for (int64_t j = lo[s->across]; j < hi[s->across]; j++) {
 			float **row = row_at(s, i, j);

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "common/loops.h"
 
 struct blend {
+	const struct loops *loops;
 	int64_t shape[3], patch[3];
 	const float *weight;     /* [patch] */
 	bool parity;             /* every sum is rounded to half precision, as nnU-Net's buffers are (contract 5.5) */
@@ -21,10 +23,15 @@ struct blend {
 
 /* rows: how many are in use at a time.  fail()s XDATA over memory_limit.  The rest is in struct blend as its maker set it. */
 bool blend_open(struct blend *s, int64_t rows);
-/* Before values of a window are added: makes its rows and adds its weights. */
+/* Before values of a window are added: makes its rows. */
 void blend_touch(struct blend *s, const int64_t origin[3]);
-/* Adds value [patch] times weight to one channel, which is one thread's affair at a time.  False if a sum is not finite. */
-bool blend_add(struct blend *s, int64_t channel, const int64_t origin[3], const float *value);
+/* The part of a window that lies in the image, in voxels of the window. */
+void blend_inside(int64_t lo[3], int64_t hi[3], const struct blend *s, const int64_t origin[3]);
+/* Adds v [n] times scale times weight to one channel: the voxels of a window from `at` on along x, which lie in the image.  The
+ * channel after the last one is that of weights: each window adds 1 to it.  False if a sum is not finite.  Threads may add to
+ * different voxels or channels at a time. */
+bool blend_add(struct blend *s, int64_t channel, const int64_t origin[3], const int64_t at[3], const float *v, float scale,
+               size_t n);
 /* out [channels][hi - lo]: sums divided by `terms` times the weights, of whole rows, which are then gone. */
 void blend_take(struct blend *s, float *out, const int64_t lo[3], const int64_t hi[3], int terms, int threads);
 void blend_close(struct blend *s);

@@ -51,29 +51,33 @@ static void print_network(const struct ensemble *e)
 static bool measure(double *seconds, size_t *bytes, const struct ensemble *e)
 {
 	const int64_t *p = e->network.patch;
-	int n = e->backend->batch(e->b, 1, false), culprit;
+	int n = e->backend->batch(e->b, 1, false), culprit = -1;
 	struct backend_case c = { .shape = { p[0], p[1], p[2] }, .n_members = 1, .culprit = &culprit, .depth = p[0], .rows = p[0] * p[1] };
-	int64_t planes = e->network.n_inputs * p[0], (*origin)[3] = xcalloc((size_t)n, sizeof *origin);
+	int64_t planes = e->network.n_inputs * p[0];
+	struct backend_window *w = xcalloc((size_t)n, sizeof *w);
 	float *image = xcalloc((size_t)(planes * p[1] * p[2]), sizeof *image), **plane = xmalloc((size_t)planes, sizeof *plane);
-	bool ok;
+	double start;
+	void *stay;
 
 	for (int64_t i = 0; i < planes; i++)
 		plane[i] = image + i * p[1] * p[2];
 	c.plane = plane;
-	ok = e->backend->begin(e->b, &c);
-	if (ok) {
-		double start = now();
-		ok = e->backend->windows(e->b, (const int64_t (*)[3])origin, n);
+	stay = e->backend->begin(e->b, &c);
+	for (int i = 0; i < n; i++)
+		w[i].stay = stay;
+	if (stay) {
+		start = now();
+		e->backend->windows(e->b, w, n);
 		*seconds = (now() - start) / n;
-		e->backend->end(e->b);
+		e->backend->end(e->b, stay);
 	}
-	free(origin);
+	free(w);
 	free(image);
 	free(plane);
 	*bytes = resident();
-	if (!ok)
-		fail_prefix("checkpoint %s, of an image of zeros", e->path[0]);
-	return ok;
+	if (stay && culprit >= 0)
+		fail(XDATA, "checkpoint %s, of an image of zeros: logits that are not finite numbers", e->path[culprit]);
+	return stay && culprit < 0;
 }
 
 bool dry_run(int *status, const struct ensemble *e, const struct predict_options *o)

@@ -1,4 +1,5 @@
-#include <math.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
@@ -8,6 +9,20 @@
 #include "filters/infer-checkpoint/windows.h"
 
 static const size_t slot_bytes = (size_t)64 << 20;      /* results that may wait for their turn to be added, in all */
+enum { PARTS = 16, PART_LINES = 8 };    /* sums are made in so many parts, of runs of lines of the image */
+
+/* One pass of a window.  Jobs go through mirrors, then members, then windows. */
+struct job { int window, member, mirror; };
+
+/* A case between begin and end. */
+struct stay {
+	struct backend_case c;
+	int n_mirrors;           /* all, or one alone */
+	const unsigned *mirror;
+	struct blend blend;
+	bool bad;                /* an output was not finite: of a window at `where` */
+	int64_t where[3];
+};
 
 struct host {
 	const struct engine *engine;
@@ -22,28 +37,15 @@ struct host {
 	float **in;              /* one patch for each worker: [n_inputs][patch] */
 	int n_slots;
 	float **slot;            /* room for the results of the jobs under way: [n_outputs][patch]; NULL with one worker */
-	float **result;          /* [n_slots]: of the jobs under way, mirrored back: slots, or the worker's own */
-	float *mean;             /* [n_outputs][patch]: sum of the current window's mirrors so far; NULL without mirrors */
+	float **result;          /* [n_slots]: of the jobs under way, mirrored as they are: slots, or the worker's own */
+	float *mean;             /* [n_outputs][patch]: sum of the current window's mirrors so far; NULL where none is ever torn apart */
+	const struct loops *loops;
 
-	struct backend_case c;
-	int n_mirrors;           /* of this case: all, or one alone */
-	const unsigned *mirror;
-	struct blend blend;
-
-	const int64_t (*origin)[3];
-	int first, count;        /* jobs under way */
-	int *bad;                /* [n_outputs]: the first job whose output is not finite, or -1 */
+	const struct backend_window *window;
+	struct job *job;         /* of all windows */
+	int first, count;        /* those under way */
+	atomic_bool *bad;        /* [n_slots]: which of these end a sum that is not finite */
 };
-
-/* One pass of a window; jobs go through mirrors, then members, then windows. */
-struct job { int window, member, mirror; };
-
-static struct job job_of(const struct host *h, int i)
-{
-	int j = i / h->n_mirrors;
-
-	return (struct job){ j / h->c.n_members, j % h->c.n_members, i % h->n_mirrors };
-}
 
 void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o)
 {
@@ -63,16 +65,19 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 	h->n_slots = h->workers == 1 ? 1 : 8 * h->workers;
 	if ((size_t)h->n_slots > room)
 		h->n_slots = room > (size_t)h->workers ? (int)room : h->workers;
+	if (h->n_slots - h->n_slots % h->n_all >= h->workers && h->n_slots > h->n_all)
+		h->n_slots -= h->n_slots % h->n_all;
 	h->result = xcalloc((size_t)h->n_slots, sizeof *h->result);
 	h->slot = h->workers > 1 ? xcalloc((size_t)h->n_slots, sizeof *h->slot) : NULL;
 	for (int i = 0; h->slot && i < h->n_slots; i++)
 		h->slot[i] = xaligned((size_t)n->n_outputs * h->voxels, sizeof(float));
-	if (h->n_all > 1)
+	if (h->n_slots % h->n_all)
 		h->mean = xaligned((size_t)n->n_outputs * h->voxels, sizeof(float));
 	h->in = xcalloc((size_t)h->workers, sizeof *h->in);
 	for (int i = 0; i < h->workers; i++)
 		h->in[i] = xaligned((size_t)n->n_inputs * h->voxels, sizeof(float));
-	h->bad = xcalloc((size_t)n->n_outputs, sizeof *h->bad);
+	h->bad = xcalloc((size_t)h->n_slots, sizeof *h->bad);
+	h->loops = *loops_all();
 	return h;
 }
 
@@ -100,25 +105,31 @@ int host_batch(const void *b, int n_members, bool one_mirror)
 	return n ? n : 1;
 }
 
-bool host_begin(void *b, const struct backend_case *c)
+void *host_begin(void *b, const struct backend_case *c)
 {
 	struct host *h = b;
+	struct stay *s = xcalloc(1, sizeof *s);
 
-	h->c = *c;
-	h->n_mirrors = c->only ? 1 : h->n_all;
-	h->mirror = h->all + (c->only ? c->only - 1 : 0);
-	h->blend = (struct blend){ .weight = h->weight, .parity = h->o.parity, .axis = c->axis, .depth = c->depth,
+	s->c = *c;
+	s->n_mirrors = c->only ? 1 : h->n_all;
+	s->mirror = h->all + (c->only ? c->only - 1 : 0);
+	s->blend = (struct blend){ .weight = h->weight, .parity = h->o.parity, .axis = c->axis, .depth = c->depth,
 	                         .channels = (int64_t)h->n->n_outputs * (c->apart ? c->n_members : 1) };
-	memcpy(h->blend.shape, c->shape, sizeof c->shape);
-	memcpy(h->blend.patch, h->n->patch, sizeof h->n->patch);
-	return blend_open(&h->blend, c->rows);
+	memcpy(s->blend.shape, c->shape, sizeof c->shape);
+	memcpy(s->blend.patch, h->n->patch, sizeof h->n->patch);
+	if (blend_open(&s->blend, c->rows))
+		return s;
+	free(s);
+	return NULL;
 }
 
-void host_end(void *b)
+void host_end(void *b, void *stay)
 {
-	struct host *h = b;
+	struct stay *s = stay;
 
-	blend_close(&h->blend);
+	(void)b;
+	blend_close(&s->blend);
+	free(s);
 }
 
 void host_close(void *b)
@@ -141,131 +152,180 @@ void host_close(void *b)
 
 /* ---- one job: a window in one mirrored position ---- */
 
-static void reverse(float *row, int64_t n)
+/* to [n_inputs][patch]: the image at the window, 0 outside of it, mirrored. */
+static void gather(float *to, const struct host *h, const struct backend_window *w, unsigned mirror)
 {
-	for (int64_t i = 0, j = n - 1; i < j; i++, j--) {
-		float t = row[i];
-		row[i] = row[j];
-		row[j] = t;
-	}
-}
+	const struct stay *stay = w->stay;
+	const int64_t *p = h->n->patch, *s = stay->c.shape, *at = w->origin;
+	int64_t lo[3], hi[3];
 
-/* to [n_inputs][patch]: the image at origin, 0 outside of it, mirrored. */
-static void gather(float *to, const struct host *h, const int64_t origin[3], unsigned mirror)
-{
-	const int64_t *p = h->n->patch, *s = h->c.shape;
-	int64_t lo = origin[2] < 0 ? -origin[2] : 0, hi = s[2] - origin[2] < p[2] ? s[2] - origin[2] : p[2];
-
+	blend_inside(lo, hi, &stay->blend, at);
 	for (int64_t c = 0; c < h->n->n_inputs; c++)
 		for (int64_t z = 0; z < p[0]; z++)
 			for (int64_t y = 0; y < p[1]; y++, to += p[2]) {
-				int64_t iz = origin[0] + (mirror & 1 ? p[0] - 1 - z : z), iy = origin[1] + (mirror & 2 ? p[1] - 1 - y : y);
-				memset(to, 0, (size_t)p[2] * sizeof *to);
-				if (iz < 0 || iz >= s[0] || iy < 0 || iy >= s[1])
+				int64_t pz = mirror & 1 ? p[0] - 1 - z : z, py = mirror & 2 ? p[1] - 1 - y : y, n = hi[2] - lo[2];
+				const float *row;
+				if (n < p[2])
+					memset(to, 0, (size_t)p[2] * sizeof *to);
+				if (pz < lo[0] || pz >= hi[0] || py < lo[1] || py >= hi[1]) {
+					memset(to, 0, (size_t)p[2] * sizeof *to);
 					continue;
-				memcpy(to + lo, h->c.plane[c * s[0] + iz] + iy * s[2] + origin[2] + lo, (size_t)(hi - lo) * sizeof *to);
+				}
+				row = stay->c.plane[c * s[0] + at[0] + pz] + (at[1] + py) * s[2] + at[2] + lo[2];
 				if (mirror & 4)
-					reverse(to, p[2]);
+					h->loops->add_line(to + p[2] - hi[2], row + n - 1, false, true, (size_t)n);
+				else
+					memcpy(to + lo[2], row, (size_t)n * sizeof *to);
 			}
-}
-
-static void swap_rows(float *a, float *b, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) {
-		float t = a[i];
-		a[i] = b[i];
-		b[i] = t;
-	}
-}
-
-/* value [n_outputs][patch]: mirrored once more, which is where it came from. */
-static void mirror_back(float *value, const struct host *h, unsigned mirror)
-{
-	const int64_t *p = h->n->patch, lines = p[0] * p[1];
-
-	for (int64_t c = 0; c < h->n->n_outputs && mirror; c++, value += h->voxels)
-		for (int64_t i = 0; i < lines; i++) {
-			int64_t z = mirror & 1 ? p[0] - 1 - i / p[1] : i / p[1], y = mirror & 2 ? p[1] - 1 - i % p[1] : i % p[1];
-			if (z * p[1] + y > i)
-				swap_rows(value + i * p[2], value + (z * p[1] + y) * p[2], p[2]);
-			if (mirror & 4)         /* a row is reversed where it ends up: those before their partner have come already */
-				reverse(value + i * p[2], p[2]);
-		}
 }
 
 static void run_job(void *arg, int i, int worker)
 {
 	struct host *h = arg;
-	struct job j = job_of(h, h->first + i);
-	unsigned mirror = h->mirror[j.mirror];
+	const struct job *j = &h->job[h->first + i];
+	const struct backend_window *w = &h->window[j->window];
+	const struct stay *s = w->stay;
 
-	gather(h->in[worker], h, h->origin[j.window], mirror);
-	h->result[i] = h->engine->forward(h->e, h->c.member + j.member, worker, h->in[worker]);
-	mirror_back(h->result[i], h, mirror);
+	gather(h->in[worker], h, w, s->mirror[j->mirror]);
+	h->result[i] = h->engine->forward(h->e, s->c.member + j->member, worker, h->in[worker]);
 	if (h->slot)                    /* the worker's own room is for its next job */
 		h->result[i] = memcpy(h->slot[i], h->result[i], (size_t)h->n->n_outputs * h->voxels * sizeof(float));
 }
 
-/* ---- sums, channel by channel and within a channel in the order of jobs ---- */
+/* ---- sums: every voxel in the order of jobs ---- */
 
-static void add_channel(void *arg, int channel, int worker)
+/* The mean over mirrors of a piece of a line, added to the image: at [3] in the window, n voxels.  Jobs first .. first + count - 1
+ * of those under way are mirrors of one window, maybe not all. */
+static bool add_piece(struct host *h, int first, int count, int channel, const int64_t at[3], size_t n)
 {
-	struct host *h = arg;
+	const struct job *j = &h->job[h->first + first];
+	const struct backend_window *w = &h->window[j->window];
+	struct stay *s = w->stay;
+	const int64_t *p = h->n->patch;
+	size_t place = (size_t)channel * h->voxels + (size_t)((at[0] * p[1] + at[1]) * p[2] + at[2]);
+	float sum[LOOPS_RUN];
 
-	(void)worker;
-	for (int i = 0; i < h->count; i++) {
-		struct job j = job_of(h, h->first + i);
-		float *result = h->result[i] + (size_t)channel * h->voxels;
-		if (h->n_mirrors > 1) {
-			float *mean = h->mean + (size_t)channel * h->voxels;
-			for (size_t v = 0; v < h->voxels; v++)
-				mean[v] = j.mirror ? mean[v] + result[v] : result[v];
-			if (j.mirror < h->n_mirrors - 1)
-				continue;
-			for (size_t v = 0; v < h->voxels; v++)
-				mean[v] /= (float)h->n_mirrors;
-			result = mean;
-		}
-		if (!blend_add(&h->blend, channel + (h->c.apart ? j.member * h->n->n_outputs : 0), h->origin[j.window], result) &&
-		    h->bad[channel] < 0)
-			h->bad[channel] = h->first + i;
+	if (j->mirror)
+		memcpy(sum, h->mean + place, n * sizeof *sum);
+	for (int i = 0; i < count; i++) {
+		unsigned mirror = s->mirror[j[i].mirror];
+		int64_t z = mirror & 1 ? p[0] - 1 - at[0] : at[0], y = mirror & 2 ? p[1] - 1 - at[1] : at[1];
+		int64_t x = mirror & 4 ? p[2] - 1 - at[2] : at[2];
+		h->loops->add_line(sum, h->result[first + i] + (size_t)channel * h->voxels + (z * p[1] + y) * p[2] + x, j[i].mirror > 0,
+		                   mirror & 4, n);
 	}
-}
-
-bool host_windows(void *b, const int64_t (*origin)[3], int n)
-{
-	struct host *h = b;
-	int jobs, bad = -1;
-
-	if (__builtin_mul_overflow(n, h->n_mirrors * h->c.n_members, &jobs))
-		return fail(XDATA, "too many windows at once");
-	h->origin = origin;
-	for (int c = 0; c < h->n->n_outputs; c++)
-		h->bad[c] = -1;
-	for (int i = 0; i < n; i++)
-		blend_touch(&h->blend, origin[i]);
-	for (h->first = 0; h->first < jobs && bad < 0; h->first += h->count) {
-		h->count = jobs - h->first < h->n_slots ? jobs - h->first : h->n_slots;
-		parallel_for(h->workers, h->count, run_job, h);
-		parallel_for(h->o.threads, h->n->n_outputs, add_channel, h);
-		for (int c = 0; c < h->n->n_outputs; c++)
-			if (h->bad[c] >= 0 && (bad < 0 || h->bad[c] < bad))
-				bad = h->bad[c];
-	}
-	if (bad >= 0) {
-		struct job j = job_of(h, bad);
-		const int64_t *at = origin[j.window];
-		*h->c.culprit = h->c.member + j.member;
-		return fail(XDATA, "the window at z %lld, y %lld, x %lld gives logits that are not finite numbers", (long long)at[0],
-		            (long long)at[1], (long long)at[2]);
-	}
+	if (j->mirror + count == s->n_mirrors)
+		return blend_add(&s->blend, channel + (s->c.apart ? j->member * h->n->n_outputs : 0), w->origin, at, sum,
+		                 1 / (float)s->n_mirrors, n);
+	memcpy(h->mean + place, sum, n * sizeof *sum);
 	return true;
 }
 
-bool host_take(void *b, float *out, const int64_t lo[3], const int64_t hi[3])
+/* The window itself, in the channel of weights. */
+static bool add_weight(const struct backend_window *w, const int64_t at[3], size_t n)
+{
+	struct stay *s = w->stay;
+	float one[LOOPS_RUN];
+
+	for (size_t i = 0; i < n; i++)
+		one[i] = 1;
+	return blend_add(&s->blend, s->blend.channels, w->origin, at, one, 1, n);
+}
+
+/* One channel, the last one that of weights, of one part of the image's lines. */
+static void add_part(void *arg, int task, int worker)
+{
+	struct host *h = arg;
+	int channel = task / PARTS, part = task % PARTS;
+
+	(void)worker;
+	for (int first = 0, count; first < h->count; first += count) {
+		const struct job *j = &h->job[h->first + first];
+		const struct backend_window *w = &h->window[j->window];
+		struct stay *s = w->stay;
+		int64_t lo[3], hi[3], at[3];
+		bool finite = true;
+		count = s->n_mirrors - j->mirror < h->count - first ? s->n_mirrors - j->mirror : h->count - first;
+		if (channel == h->n->n_outputs && (j->member || j->mirror))
+			continue;
+		blend_inside(lo, hi, &s->blend, w->origin);
+		for (at[0] = lo[0]; at[0] < hi[0]; at[0]++)
+			for (at[1] = lo[1]; at[1] < hi[1]; at[1]++) {
+				int64_t line = (w->origin[0] + at[0]) * s->c.shape[1] + w->origin[1] + at[1], n;
+				if (line / PART_LINES % PARTS != part)
+					continue;
+				for (at[2] = lo[2]; at[2] < hi[2]; at[2] += n) {
+					n = hi[2] - at[2] < LOOPS_RUN ? hi[2] - at[2] : LOOPS_RUN;
+					finite &= channel < h->n->n_outputs ? add_piece(h, first, count, channel, at, (size_t)n)
+					                                    : add_weight(w, at, (size_t)n);
+				}
+			}
+		if (!finite)
+			atomic_store(&h->bad[first + count - 1], true);
+	}
+}
+
+/* Of each case the first window that went wrong. */
+static void note_bad(struct host *h)
+{
+	for (int i = 0; i < h->count; i++) {
+		const struct job *j = &h->job[h->first + i];
+		const struct backend_window *w = &h->window[j->window];
+		struct stay *s = w->stay;
+		if (!atomic_exchange(&h->bad[i], false) || s->bad)
+			continue;
+		s->bad = true;
+		*s->c.culprit = s->c.member + j->member;
+		memcpy(s->where, w->origin, sizeof s->where);
+	}
+}
+
+/* Returns how many. */
+static int list_jobs(struct host *h, const struct backend_window *w, int n)
+{
+	size_t jobs = 0, at = 0;
+
+	for (int i = 0; i < n; i++) {
+		const struct stay *s = w[i].stay;
+		jobs += (size_t)s->n_mirrors * (size_t)s->c.n_members;
+	}
+	if (jobs > INT_MAX)
+		die(XIO, "too many windows at once");
+	h->job = xmalloc(jobs, sizeof *h->job);
+	for (int i = 0; i < n; i++) {
+		const struct stay *s = w[i].stay;
+		for (int member = 0; member < s->c.n_members; member++)
+			for (int mirror = 0; mirror < s->n_mirrors; mirror++)
+				h->job[at++] = (struct job){ i, member, mirror };
+	}
+	return (int)jobs;
+}
+
+void host_windows(void *b, const struct backend_window *w, int n)
 {
 	struct host *h = b;
+	int jobs = list_jobs(h, w, n);
 
-	blend_take(&h->blend, out, lo, hi, h->c.apart ? 1 : h->c.n_members, h->o.threads);
+	h->window = w;
+	for (int i = 0; i < n; i++)
+		blend_touch(&((struct stay *)w[i].stay)->blend, w[i].origin);
+	for (h->first = 0; h->first < jobs; h->first += h->count) {
+		h->count = jobs - h->first < h->n_slots ? jobs - h->first : h->n_slots;
+		parallel_for(h->workers, h->count, run_job, h);
+		parallel_for(h->o.threads, (h->n->n_outputs + 1) * PARTS, add_part, h);
+		note_bad(h);
+	}
+	free(h->job);
+}
+
+bool host_take(void *b, void *stay, float *out, const int64_t lo[3], const int64_t hi[3])
+{
+	struct host *h = b;
+	struct stay *s = stay;
+
+	if (s->bad)
+		return fail(XDATA, "the window at z %lld, y %lld, x %lld gives logits that are not finite numbers", (long long)s->where[0],
+		            (long long)s->where[1], (long long)s->where[2]);
+	blend_take(&s->blend, out, lo, hi, s->c.apart ? 1 : s->c.n_members, h->o.threads);
 	return true;
 }

@@ -9,10 +9,10 @@
 void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o);
 bool host_load(void *b, int member, const float *weights);
 int host_batch(const void *b, int n_members, bool one_mirror);
-bool host_begin(void *b, const struct backend_case *c);
-bool host_windows(void *b, const int64_t (*origin)[3], int n);
-bool host_take(void *b, float *out, const int64_t lo[3], const int64_t hi[3]);
-void host_end(void *b);
+void *host_begin(void *b, const struct backend_case *c);
+void host_windows(void *b, const struct backend_window *w, int n);
+bool host_take(void *b, void *stay, float *out, const int64_t lo[3], const int64_t hi[3]);
+void host_end(void *b, void *stay);
 void host_close(void *b);
 bool host_forward(void *b, int member, float *out, const float *in);
 #endif

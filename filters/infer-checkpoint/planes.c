@@ -100,22 +100,22 @@ static void work(int64_t *depth, int64_t *rows, int64_t *input, int64_t *group, 
 		*input = *depth;
 }
 
-static bool run_batch(struct planes *p)
+static void run_batch(struct planes *p)
 {
 	int end = batch_end(p, p->next), n = end - p->next;
-	int64_t (*origin)[3] = xmalloc((size_t)n, sizeof *origin), lo = p->shape[0], hi = 0;
-	bool ok;
+	struct backend_window *w = xmalloc((size_t)n, sizeof *w);
+	int64_t lo = p->shape[0], hi = 0;
 
 	for (int i = 0; i < n; i++) {
-		windows_at(origin[i], &p->w, p->next + i);
-		lo = least(lo, most(origin[i][0], 0));
-		hi = most(hi, least(origin[i][0] + patch(p, 0), p->shape[0]));
+		w[i].stay = p->stay;
+		windows_at(w[i].origin, &p->w, p->next + i);
+		lo = least(lo, most(w[i].origin[0], 0));
+		hi = most(hi, least(w[i].origin[0] + patch(p, 0), p->shape[0]));
 	}
 	input_need(p->image, lo, hi);
-	ok = p->e->backend->windows(p->e->b, (const int64_t (*)[3])origin, n);
+	p->e->backend->windows(p->e->b, w, n);
 	p->next = end;
-	free(origin);
-	return ok;
+	free(w);
 }
 
 /* ---- planes ---- */
@@ -190,7 +190,7 @@ static bool take(struct planes *p, int64_t lo, int64_t hi, int64_t row_lo, int64
 		range(&from[p->axis], &to[p->axis], p, lo, end);
 		from[p->across] = row_lo;
 		to[p->across] = row_hi;
-		ok = p->e->backend->take(p->e->b, piece, from, to) &&
+		ok = p->e->backend->take(p->e->b, p->stay, piece, from, to) &&
 		     (!labels || restore_voxels(labels, piece, area * (size_t)(end - lo), &p->way));
 		for (size_t i = 0; labels && ok && i < area * (size_t)(end - lo); i++)
 			((uint16_t *)(void *)piece)[i] = (uint16_t)labels[i];
@@ -260,7 +260,7 @@ static bool fetch(struct planes *p, int64_t lo, int64_t hi)
 	while (ok && p->taken < to) {
 		ok = take_final(p);
 		if (ok && p->taken < to)
-			ok = run_batch(p);
+			run_batch(p);
 	}
 	return ok;
 }
@@ -319,7 +319,8 @@ bool planes_open(struct planes *p, const struct ensemble *e, int member, struct 
 		c.only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0;
 	}
 	work(&c.depth, &c.rows, &input, &group, p);
-	if (e->backend->begin(e->b, &c))
+	p->stay = e->backend->begin(e->b, &c);
+	if (p->stay)
 		return true;
 	windows_free(&p->w);
 	return false;
@@ -371,7 +372,7 @@ bool planes_read(struct planes *p, float *out, int64_t z, int64_t dz)
 void planes_close(struct planes *p)
 {
 	if (!p->held)
-		p->e->backend->end(p->e->b);
+		p->e->backend->end(p->e->b, p->stay);
 	windows_free(&p->w);
 	free(p->kept);
 	free(p->held);

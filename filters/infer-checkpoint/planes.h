@@ -12,6 +12,7 @@ struct planes {
 	struct restore way;      /* back to the image's grid */
 	const int64_t *shape;    /* the network's grid */
 	struct input *image;
+	void *stay;              /* at the backend */
 	int member, culprit;     /* culprit: whose output was not finite */
 	int axis, across, along; /* of advance, and the two others */
 	bool down;               /* z runs against it: from its end to its beginning */

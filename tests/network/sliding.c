@@ -110,7 +110,8 @@ static bool slide(float *out, const struct setting *s, struct windows *w, int ax
 	struct backend_case c = { .plane = plane, .shape = { s->shape[0], s->shape[1], s->shape[2] }, .n_members = 1,
 	                          .culprit = &culprit, .axis = axis, .depth = patch[axis], .rows = patch[axis] * s->shape[across] };
 	void *b = s->backend->open(s->n, &o);
-	int64_t count = s->shape[0] * s->shape[1] * s->shape[2], lo[3] = {0}, hi[3] = { s->shape[0], s->shape[1], s->shape[2] }, origin[3];
+	int64_t count = s->shape[0] * s->shape[1] * s->shape[2], lo[3] = {0}, hi[3] = { s->shape[0], s->shape[1], s->shape[2] };
+	struct backend_window window;
 	float *box = xmalloc(2 * (size_t)count, sizeof *box);
 	bool ok;
 
@@ -118,12 +119,12 @@ static bool slide(float *out, const struct setting *s, struct windows *w, int ax
 		plane[z] = s->image + z * s->shape[1] * s->shape[2];
 	if (c.depth > s->shape[axis])
 		c.depth = s->shape[axis];
-	ok = s->backend->load(b, 0, s->weights) && s->backend->begin(b, &c);
+	ok = s->backend->load(b, 0, s->weights) && (window.stay = s->backend->begin(b, &c));
 	windows_sort(w, axis, false);
 	for (int i = 0; ok && i < w->n; i++) {
 		int now[3], next[3];
-		windows_at(origin, w, i);
-		ok = s->backend->windows(b, (const int64_t (*)[3])&origin, 1);
+		windows_at(window.origin, w, i);
+		s->backend->windows(b, &window, 1);
 		windows_index(now, w, i);
 		windows_index(next, w, i + 1);
 		if (i + 1 < w->n && next[0] == now[0] && next[1] == now[1])
@@ -132,7 +133,7 @@ static bool slide(float *out, const struct setting *s, struct windows *w, int ax
 		hi[axis] = now[0] + 1 < w->count[axis] ? w->place[axis][now[0] + 1] : s->shape[axis];
 		lo[across] = now[1] ? w->place[across][now[1]] : 0;
 		hi[across] = now[1] + 1 < w->count[across] ? w->place[across][now[1] + 1] : s->shape[across];
-		ok = ok && s->backend->take(b, box, lo, hi);
+		ok = ok && s->backend->take(b, window.stay, box, lo, hi);
 		float *p = box;
 		for (int ch = 0; ok && ch < 2; ch++)
 			for (int64_t z = lo[0]; z < hi[0]; z++)
@@ -141,7 +142,7 @@ static bool slide(float *out, const struct setting *s, struct windows *w, int ax
 						out[ch * count + index_in(s->shape, z, y, x)] = *p++;
 	}
 	check(ok == (culprit < 0), "who failed is not told", s->backend->name);
-	s->backend->end(b);
+	s->backend->end(b, window.stay);
 	s->backend->close(b);
 	free(box);
 	return ok;

@@ -41,10 +41,10 @@ static void inputs(void)
 
 /* All that the loops of a set make of the inputs. */
 struct made {
-	bool ok[2];
+	bool ok[2], finite[2];
 	double wide[N], less[N], entropy[N], cross[N], mu[N], first[N], second[N], product[N], logs[N], found[N], average[N], gain[N], difference[N];
 	uint64_t quanta[N], square[N], sum[N], log_sum[N];
-	float best[N], rounded[N], stored[N];
+	float best[N], rounded[N], stored[N], line[N], weighted[N], quotient[N];
 	uint16_t at[N], diff[N];
 	uint8_t counted[N], picked[N];
 };
@@ -81,6 +81,13 @@ static void make(struct made *m, const struct loops *l, size_t n)
 	l->difference(m->difference, d, e, 0.1, n);
 	l->store(m->stored, d, 3, false, n);
 	l->store(m->stored, e, 2, true, n);
+	l->add_line(m->line, p, false, false, n);
+	l->add_line(m->line, q + n - 1, true, true, n);
+	memcpy(m->weighted, q, n * sizeof *q);
+	m->finite[0] = l->add_weighted(m->weighted, bad, 0.25f, q, n);
+	memcpy(m->weighted, q, n * sizeof *q);
+	m->finite[1] = l->add_weighted(m->weighted, m->line, 0.25f, p, n);
+	l->divide(m->quotient, m->weighted, q, 3, n);
 }
 
 static void expect(bool right, const char *name, const char *what)
@@ -122,6 +129,10 @@ int main(void)
 			make(&got, *l, n);
 			expect(!memcmp(&want, &got, sizeof want), (*l)->name, "other bytes than base");
 			expect(got.ok[1] && !got.ok[0], (*l)->name, "the wrong values are taken for probabilities");
+			expect(got.finite[1] && !got.finite[0], (*l)->name, "the wrong sums are taken for finite");
+			for (size_t i = 0; i < n; i++)
+				expect(got.line[i] == p[i] + q[n - 1 - i] && got.quotient[i] == (q[i] + got.line[i] / 4 * p[i]) / (q[i] * 3),
+				       (*l)->name, "a line is added wrongly");
 		}
 		logarithms(*l);
 		(*l)->plogp(h, none, 2);
