@@ -7,6 +7,7 @@
 const char *progress_mode = "auto";
 
 static int64_t total, done;
+static const char *unit;
 static double start_s, shown_s;
 static int columns;             /* of the line on the terminal */
 
@@ -27,7 +28,7 @@ static void show(const char *name)
 
 	if (total >= 0)
 		n += snprintf(text + n, sizeof text - (size_t)n, "/%lld", (long long)total);
-	n += snprintf(text + n, sizeof text - (size_t)n, " cases, %.1f/s", rate);
+	n += snprintf(text + n, sizeof text - (size_t)n, " %s, %.1f/s", unit, rate);
 	if (left >= 0)
 		n += snprintf(text + n, sizeof text - (size_t)n, ", %lld:%02lld:%02lld left", (long long)left / 3600,
 		              (long long)left / 60 % 60, (long long)left % 60);
@@ -36,9 +37,12 @@ static void show(const char *name)
 	columns = n;
 }
 
-void progress_begin(int64_t cases)
+void progress_begin(int64_t cases) { progress_begin_of(cases, "cases"); }
+
+void progress_begin_of(int64_t n, const char *what)
 {
-	total = cases;
+	total = n;
+	unit = what;
 	done = 0;
 	start_s = now_s();
 	shown_s = 0;
@@ -47,6 +51,8 @@ void progress_begin(int64_t cases)
 	if (!strcmp(progress_mode, "tsv"))
 		fputs("done\ttotal\telapsed_s\tcase\n", stderr);
 }
+
+void progress_expect(int64_t n) { total = n; }
 
 void progress_step(const char *name)
 {

@@ -31,6 +31,7 @@ report            scores.tsv      -                                     text
 calibrate-dice    scores.tsv      fit+--no-bound                        text
 triage            scores.tsv      -b+1                                  text
 fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
+train-checkpoints -               -n+--epochs+6                         text
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 sample-patches    -               -c+2d+-i+4+-b+3+-o+pre.d+raw/Dataset506_Phantom    stream
