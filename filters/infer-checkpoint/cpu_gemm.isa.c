@@ -13,18 +13,18 @@ enum { TILE_1 = 12, TILE_2 = 6 };               /* 16 registers: 12 sums, 2 weig
  * share: floats of `ahead` to fetch for each of a segment's channels. */
 INLINE void tile(const struct product *m, size_t first, const float *ahead, int share, const int P, const int B, const int STEP)
 {
-	float *out = m->out + first * LANES;
+	float *out = m->out + first * m->out_step;
 	const float *w = m->w;
 	vec a[12], b[12];
 
 #pragma GCC unroll 12
 	for (int p = 0; p < P; p++) {
-		a[p] = m->add ? load(out + p * LANES) : m->bias ? load(m->bias) : splat(0);
+		a[p] = m->add ? load(out + (size_t)p * m->out_step) : m->bias ? load(m->bias) : splat(0);
 		if (B == 2)
-			b[p] = m->add ? load(out + m->block_step + p * LANES) : m->bias ? load(m->bias + LANES) : splat(0);
+			b[p] = m->add ? load(out + m->block_step + (size_t)p * m->out_step) : m->bias ? load(m->bias + LANES) : splat(0);
 	}
 	for (int s = 0; s < m->n_segments; s++) {
-		const float *x = m->x[s] + first * (size_t)STEP, *end = x + m->n[s];
+		const float *x = m->x[s] + m->offset + first * (size_t)STEP, *end = x + m->n[s];
 		for (const float *until = ahead + share * m->n[s]; ahead < until; ahead += 16)
 			__builtin_prefetch(ahead, 0, 2);
 		for (; x < end; x++, w += B * LANES) {
@@ -39,9 +39,9 @@ INLINE void tile(const struct product *m, size_t first, const float *ahead, int 
 	}
 #pragma GCC unroll 12
 	for (int p = 0; p < P; p++) {
-		store(out + p * LANES, a[p]);
+		store(out + (size_t)p * m->out_step, a[p]);
 		if (B == 2)
-			store(out + m->block_step + p * LANES, b[p]);
+			store(out + m->block_step + (size_t)p * m->out_step, b[p]);
 	}
 }
 
@@ -75,68 +75,64 @@ void FN(gemm)(const struct product *m)
 		tiles(m, LANES);
 }
 
-/* The outputs lo <= x < hi, from <= x < to, whose tap falls on 0 <= x * stride + shift < size. */
-INLINE void inside(int *lo, int *hi, int from, int to, int stride, int shift, int size)
+/* The places lo <= i < hi, of `width`, whose pixel i * stride + shift is in the row. */
+INLINE void inside(int *lo, int *hi, int width, int stride, int shift, int X)
 {
 	*lo = shift < 0 ? (stride - 1 - shift) / stride : 0;
-	*hi = shift < size ? (size - 1 - shift) / stride + 1 : 0;
-	*lo = *lo < from ? from : *lo > to ? to : *lo;
-	*hi = *hi > to ? to : *hi < *lo ? *lo : *hi;
+	*hi = shift < X ? (X - 1 - shift) / stride + 1 : 0;
+	*lo = *lo > width ? width : *lo;
+	*hi = *hi > width ? width : *hi < *lo ? *lo : *hi;
 }
 
-/* WIDTH floats of each of n pixels, `step` apart in `from` and STEP in `to`. */
-INLINE void copy(float *to, const float *from, int n, size_t step, const int WIDTH, const int STEP)
+/* WIDTH floats of each of n pixels, `step` apart in `from`, LANES in `to`. */
+INLINE void copy(float *to, const float *from, int n, size_t step, const int WIDTH)
 {
 	for (int p = 0; p < n; p++)
-		memcpy(to + (size_t)p * (size_t)STEP, from + (size_t)p * step, sizeof(float) * (size_t)WIDTH);
+		memcpy(to + p * LANES, from + (size_t)p * step, sizeof(float) * (size_t)WIDTH);
 }
 
-/* One tap of outputs from <= x < end of one row, whose inputs are in row y of plane z (or outside the image).
- * to: the place of output `from`; the next segment is `segment` floats on.  Returns the place in the segment after. */
-static float *pack_tap(float *to, size_t segment, const float *memory, const struct gather *g,
-                       int from, int end, int z, int y, int shift)
+INLINE void copy_normed(float *to, const float *from, int n, size_t step, const struct norm *norm)
 {
-	int stride = g->stride[2], lo = end, hi = end;
-	size_t row = (size_t)(z * g->in[1] + y) * (size_t)g->in[2], to_step = g->block[0].lanes == 1 ? 1 : LANES;
+	vec scale = load(norm->scale), shift = load(norm->shift);
 
-	if (z >= 0 && z < g->in[0] && y >= 0 && y < g->in[1])
-		inside(&lo, &hi, from, end, stride, shift, g->in[2]);
-	for (int i = 0; i < g->n_blocks; i++) {
-		const struct block *b = &g->block[i];
-		for (int c = 0; c < b->channels; c += LANES, to += segment) {
-			size_t lanes = (size_t)b->lanes, step = lanes * (size_t)stride;
-			float *begin = to + (size_t)(lo - from) * to_step;
-			memset(to, 0, sizeof *to * to_step * (size_t)(lo - from));
-			memset(to + (size_t)(hi - from) * to_step, 0, sizeof *to * to_step * (size_t)(end - hi));
-			if (lo == hi)
-				continue;
-			const float *x = memory + b->offset + (row + (size_t)(lo * stride + shift)) * lanes + c;
-			if (step == 1)
-				memcpy(begin, x, sizeof *x * (size_t)(hi - lo));
-			else if (lanes == 1)
-				copy(begin, x, hi - lo, step, 1, 1);
-			else if (lanes < LANES)
-				copy(begin, x, hi - lo, step, LANES / 2, LANES);
-			else
-				copy(begin, x, hi - lo, step, LANES, LANES);
-		}
-	}
-	return to;
+	for (int p = 0; p < n; p++)
+		store(to + p * LANES, leaky(load(from + (size_t)p * step) * scale + shift, norm->slope));
 }
 
-void FN(pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps)
+/* The same for pixels of half as many channels. */
+INLINE void copy_half(float *to, const float *from, int n, size_t step, const struct norm *norm)
 {
-	const int *k = g->kernel, *stride = g->stride;
-	size_t step = g->block[0].lanes == 1 ? 1 : LANES;
-
-	for (int done = 0, n; done < pixels; done += n) {
-		int row = (first + done) / g->out[2], x = (first + done) % g->out[2], y = row % g->out[1], z = row / g->out[1];
-		float *place = to + (size_t)done * step;
-		n = g->out[2] - x < pixels - done ? g->out[2] - x : pixels - done;
-		for (int t = tap; t < tap + n_taps; t++) {
-			int kx = t % k[2], ky = t / k[2] % k[1], kz = t / k[2] / k[1];
-			place = pack_tap(place, (size_t)pixels * step, memory, g, x, x + n, z * stride[0] - k[0] / 2 + kz,
-			                 y * stride[1] - k[1] / 2 + ky, kx - k[2] / 2);
+	for (int p = 0; p < n; p++)
+		for (int c = 0; c < LANES / 2; c++) {
+			float v = from[(size_t)p * step + (size_t)c] * norm->scale[c] + norm->shift[c];
+			to[p * LANES + c] = v > 0 ? v : v * norm->slope;
 		}
+}
+
+void FN(stage)(float *to, size_t part, const float *row, int lanes, int X, int stride, int pad, int width, const struct norm *n)
+{
+	size_t size = lanes == 1 ? 1 : LANES, step = (size_t)lanes * (size_t)stride;
+
+	for (int q = 0; q < stride; q++, to += part) {
+		int lo = width, hi = width;
+		if (row)
+			inside(&lo, &hi, width, stride, q - pad, X);
+		memset(to, 0, sizeof *to * size * (size_t)lo);
+		memset(to + (size_t)hi * size, 0, sizeof *to * size * (size_t)(width - hi));
+		if (lo == hi)
+			continue;
+		const float *from = row + (ptrdiff_t)(lo * stride + q - pad) * lanes;
+		float *begin = to + (size_t)lo * size;
+		if (lanes == 1)
+			for (int i = 0; i < hi - lo; i++)
+				begin[i] = from[(size_t)i * step];
+		else if (lanes < LANES && n->scale)
+			copy_half(begin, from, hi - lo, step, n);
+		else if (lanes < LANES)
+			copy(begin, from, hi - lo, step, LANES / 2);
+		else if (n->scale)
+			copy_normed(begin, from, hi - lo, step, n);
+		else
+			copy(begin, from, hi - lo, step, LANES);
 	}
 }

@@ -9,14 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum {
-	MAX_LANES = 16,
-	MAX_GROUP = 128,         /* pixels that pack() gathers at most */
-	WINOGRAD = 36,           /* points of a 6x6 tile in the transform domain */
-};
+enum { MAX_LANES = 16 };
 
 /* One block of channels that a convolution reads. */
-struct block { size_t offset; int lanes, channels; };   /* offset: floats from the worker's memory */
+struct block {
+	size_t offset;           /* floats from the worker's memory */
+	int lanes, channels;
+	size_t norm;             /* its scale among the worker's norms, NO_NORM: what is there is read as it is */
+	size_t shift;            /* from scale to shift */
+	size_t image;            /* from one image to the next */
+	float slope;
+};
+#define NO_NORM ((size_t)-1)
+
+/* The norm that what reads a block applies: leaky(x * scale + shift), where leaky(v) = v > 0 ? v : slope * v.
+ * scale, shift [lanes]; scale NULL: x itself. */
+struct norm { const float *scale, *shift; float slope; };
 
 /* The input side of a convolution. */
 struct gather {
@@ -26,20 +34,21 @@ struct gather {
 };
 
 /* Matrix product, the core of every convolution: for p < pixels, b < blocks (1 or 2), o < lanes
- *   out[b * block_step + p * lanes + o] =
- *           bias[b * lanes + o] + sum over s < n_segments, c < n[s] of x[s][p * lanes + c] * w(s, c)[b * lanes + o] */
+ *   out[b * block_step + p * out_step + o] = bias[b * lanes + o] +
+ *           sum over s < n_segments, c < n[s] of x[s][offset + p * lanes + c] * w(s, c)[b * lanes + o] */
 struct product {
 	float *out;
-	size_t block_step;
+	size_t block_step, out_step;
 	int pixels, blocks;
 	const float *const *x;   /* [n_segments] */
+	size_t offset;
 	const int *n;            /* [n_segments] */
 	int n_segments, depth;   /* depth: the sum of n */
 	const float *w;          /* [depth][blocks * lanes] */
 	const float *next;       /* the weights of the product after this, to be fetched meanwhile; NULL: they are near */
 	const float *bias;       /* NULL: 0 */
 	bool add;                /* to what out holds, in place of the bias */
-	bool planes;             /* each segment is one channel, x[s][p] */
+	bool planes;             /* each segment is one channel, x[s][offset + p] */
 };
 
 struct kernels {
@@ -47,25 +56,28 @@ struct kernels {
 
 	void (*gemm)(const struct product *m);
 
-	/* What taps tap .. tap + n_taps - 1 (in z, y, x order) of output pixels first .. first + pixels - 1 read, outside the
-	 * image 0, as gemm's segments: to [segment][pixels][lanes], for each tap runs of at most `lanes` channels of one block;
-	 * of planes [segment][pixels], one for each tap and channel. */
-	void (*pack)(float *to, const float *memory, const struct gather *g, int first, int pixels, int tap, int n_taps);
+	/* A row of X pixels of a block, `lanes` floats from one to the next, normed, as a convolution reads it: for q < stride and
+	 * i < width, to[q * part + i * kernels.lanes] = pixel i * stride + q - pad, 0 outside of the row; row NULL: all 0.  At
+	 * most kernels.lanes floats of a pixel.  lanes 1: a plane, not normed, to[q * part + i]. */
+	void (*stage)(float *to, size_t part, const float *row, int lanes, int X, int stride, int pad, int width,
+	              const struct norm *n);
 
-	/* Winograd F(4x4,3x3): tiles first .. first + tiles - 1, row by row, of one plane [Y][X][lanes] of one block, to
-	 * v[point * step + tile * lanes], and back (plus bias [lanes], NULL for 0) from m[point * step + tile * lanes]. */
-	void (*winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles);
-	void (*winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias);
+	/* Winograd F(MxM,3x3), M 4 or 2: tiles first .. first + tiles - 1, row by row, of one plane [Y][X][lanes] of one block,
+	 * normed, to v[point * step + tile * lanes], (M + 2)^2 points, and back (plus bias [lanes], NULL for 0) from
+	 * m[point * step + tile * lanes].  The way back gives the mean and the sum of squared deviations of what it wrote, moments
+	 * [2][lanes], unless NULL, and how many pixels those are. */
+	void (*winograd_in)(int M, float *v, size_t step, const float *plane, int Y, int X, int first, int tiles,
+	                    const struct norm *n);
+	int (*winograd_out)(int M, float *plane, const float *m, size_t step, int Y, int X, int first, int tiles,
+	                    const float *bias, double *moments);
 
-	/* Mean and biased variance of leaky(x) per lane; x [pixels][lanes].  slope 1: of x itself. */
-	void (*moments)(double *mean, double *variance, const float *x, size_t pixels, float slope);
+	/* Mean and sum of squared deviations of leaky(x) per lane, moments [2][lanes]; x [pixels][lanes].  slope 1: of x itself. */
+	void (*moments)(double *moments, const float *x, size_t pixels, float slope);
 	/* x = leaky(leaky(x, before) * scale + shift + residual, after); scale, shift [lanes]; residual as x or NULL. */
 	void (*apply)(float *x, size_t pixels, const float *scale, const float *shift, const float *residual, float before,
 	              float after);
 	/* Means of stride[0] x stride[1] x stride[2] boxes of one block. */
 	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3]);
-	/* out[at[p]] = x[p * lanes], `lanes` floats each: results of a transposed convolution to their places. */
-	void (*scatter)(float *out, const size_t *at, const float *x, int pixels);
 };
 
 extern const struct kernels kernels_base;

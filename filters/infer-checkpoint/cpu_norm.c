@@ -1,51 +1,55 @@
-/* Norm, residual and leaky ReLU of a step's values, run by run of the pixels of a block. */
+/* The norm of a step's values: its scale and shift from their moments, and itself where what reads them does not apply it. */
 #include <math.h>
 #include <string.h>
 #include "filters/infer-checkpoint/cpu_run.h"
 
 static bool before_norm(const struct node *n) { return n->leaky && n->nonlin_first; }
 
-/* Run i of all blocks: its values and how many pixels it has. */
-static float *norm_run(size_t *pixels, const struct run *r, int i)
+/* Plane i of all blocks. */
+static float *norm_plane(size_t *pixels, const struct run *r, int i)
 {
-	int runs = norm_runs(r->s), first = i % runs * NORM_RUN, left = r->s->pixels - first;
-
-	*pixels = (size_t)(left < NORM_RUN ? left : NORM_RUN);
-	return r->out + ((size_t)(i / runs) * (size_t)r->s->pixels + (size_t)first) * (size_t)r->s->k->lanes;
+	*pixels = (size_t)(r->s->pixels / r->s->input.out[0]);
+	return r->out + (size_t)i * *pixels * (size_t)r->s->k->lanes;
 }
 
-/* Means and variances of run i to their place in the worker's statistics. */
+/* Moments of a plane whose leaky ReLU comes before the norm. */
 static void measure(void *arg, int i, int worker)
 {
 	const struct run *r = arg;
-	int lanes = r->s->k->lanes;
-	double *to = r->w->statistics + 2 * i * lanes;
+	int Z = r->s->input.out[0];
 	size_t pixels;
-	const float *x = norm_run(&pixels, r, i);
+	const float *x = norm_plane(&pixels, r, i);
 
 	(void)worker;
-	r->s->k->moments(to, to + lanes, x, pixels, before_norm(r->s->node) ? r->s->node->slope : 1);
+	r->s->k->moments(r->w->statistics + moments_at(r->s, i / Z, i % Z, 0), x, pixels, r->s->node->slope);
 }
 
-/* Mean and variance of a block, in the place of its first run's: those of its runs joined (Chan, Golub and LeVeque, 1979), in
- * their order. */
-static void join(const struct run *r, int block)
+/* Scale and shift of a block from the moments of its parts, joined in their order (Chan, Golub and LeVeque, 1979). */
+static void join(void *arg, int block, int worker)
 {
-	int lanes = r->s->k->lanes, runs = norm_runs(r->s);
-	double *mean = r->w->statistics + 2 * block * runs * lanes, *variance = mean + lanes;
+	const struct run *r = arg;
+	const struct step *s = r->s;
+	int lanes = s->k->lanes, pieces = s->measured ? s->pieces : 1;
+	float *scale = r->w->norms + s->norm + block * lanes, *shift = scale + s->blocks * lanes;
+	double mean[MAX_LANES] = { 0 }, square[MAX_LANES] = { 0 }, before = 0;
 
-	for (int i = 1; i < runs; i++) {
-		const double *m = mean + 2 * i * lanes, *v = m + lanes;
-		double before = (double)i * NORM_RUN, n, total;
-		size_t pixels;
-		norm_run(&pixels, r, i);
-		n = (double)pixels;
-		total = before + n;
+	(void)worker;
+	for (int i = 0; i < s->input.out[0] * pieces; i++) {
+		const double *part = r->w->statistics + moments_at(s, block, i / pieces, i % pieces);
+		double n = r->w->counts[count_at(s, i / pieces, i % pieces)], share = n / (before + n), both = before * share;
 		for (int o = 0; o < lanes; o++) {
-			double d = m[o] - mean[o];
-			variance[o] = (variance[o] * before + v[o] * n + d * d * before * n / total) / total;
-			mean[o] += d * n / total;
+			double d = part[o] - mean[o];
+			mean[o] += d * share;
+			square[o] += part[lanes + o] + d * d * both;
 		}
+		before += n;
+	}
+	for (int o = 0; o < lanes; o++) {
+		/* Rounded sums may end below 0; a NaN stays one. */
+		double variance = square[o] > 0 || isnan(square[o]) ? square[o] / before : 0;
+		double a = (double)r->packed[s->scale + (size_t)(block * lanes + o)] / sqrt(variance + (double)s->node->eps);
+		scale[o] = (float)a;
+		shift[o] = (float)((double)r->packed[s->shift + (size_t)(block * lanes + o)] - mean[o] * a);
 	}
 }
 
@@ -54,48 +58,36 @@ static void apply(void *arg, int i, int worker)
 	const struct run *r = arg;
 	const struct step *s = r->s;
 	const struct node *n = s->node;
-	int block = i / norm_runs(s);
-	size_t lanes = (size_t)s->k->lanes, pixels;
-	float scale[MAX_LANES] __attribute__((aligned(64))), shift[MAX_LANES] __attribute__((aligned(64)));
-	float *x = norm_run(&pixels, r, i);
+	size_t all = (size_t)(s->blocks * s->k->lanes), pixels;
+	const float *scale = r->w->norms + s->norm + i / s->input.out[0] * s->k->lanes;
+	float *x = norm_plane(&pixels, r, i);
 	const float *residual = n->residual < 0 ? NULL : r->w->memory + s->residual + (x - r->out);
 
 	(void)worker;
-	memcpy(scale, r->packed + s->scale + (size_t)block * lanes, lanes * sizeof *scale);
-	memcpy(shift, r->packed + s->shift + (size_t)block * lanes, lanes * sizeof *shift);
-	if (n->norm && n->norm_op == NORM_INSTANCE) {
-		const double *mean = r->w->statistics + 2 * (size_t)(block * norm_runs(s)) * lanes, *variance = mean + lanes;
-		for (size_t o = 0; o < lanes; o++) {
-			double a = (double)scale[o] / sqrt(variance[o] + (double)n->eps);
-			scale[o] = (float)a;
-			shift[o] = (float)((double)shift[o] - mean[o] * a);
-		}
-	}
-	s->k->apply(x, pixels, scale, shift, residual, before_norm(n) ? n->slope : 1, n->leaky && !n->nonlin_first ? n->slope : 1);
-}
-
-/* While the block is near, where it is small. */
-static void measure_and_apply(void *arg, int i, int worker)
-{
-	measure(arg, i, worker);
-	apply(arg, i, worker);
+	s->k->apply(x, pixels, scale, scale + all, residual, before_norm(n) ? n->slope : 1,
+	            n->leaky && !n->nonlin_first ? n->slope : 1);
 }
 
 void cpu_norm(struct run *r)
 {
-	const struct node *n = r->s->node;
-	int runs = norm_runs(r->s) * r->s->blocks;
-	bool instance = n->norm && n->norm_op == NORM_INSTANCE;
+	const struct step *s = r->s;
+	const struct node *n = s->node;
+	int planes = s->blocks * s->input.out[0];
+	size_t all = (size_t)(s->blocks * s->k->lanes);
 
 	if (!n->norm && !n->leaky && n->residual < 0)
 		return;
-	if (instance && norm_runs(r->s) == 1) {
-		each(r, runs, measure_and_apply, r);
-		return;
+	if (n->norm && n->norm_op == NORM_INSTANCE) {
+		if (!s->measured) {
+			for (int z = 0; z < s->input.out[0]; z++)
+				r->w->counts[count_at(s, z, 0)] = s->pixels / s->input.out[0];
+			each(r, planes, measure, r);
+		}
+		each(r, s->blocks, join, r);
+	} else {
+		memcpy(r->w->norms + s->norm, r->packed + s->scale, all * sizeof(float));
+		memcpy(r->w->norms + s->norm + all, r->packed + s->shift, all * sizeof(float));
 	}
-	if (instance)
-		each(r, runs, measure, r);
-	for (int b = 0; b < r->s->blocks && instance; b++)
-		join(r, b);
-	each(r, runs, apply, r);
+	if (!s->lazy)
+		each(r, planes, apply, r);
 }

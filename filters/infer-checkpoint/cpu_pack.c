@@ -28,21 +28,18 @@ static int panel_width(const struct step *s, int panel, int *first)
 /* Element (i, j, k) of an array [..][J][K]. */
 static size_t element(int i, int j, int k, int J, int K) { return ((size_t)i * (size_t)J + (size_t)j) * (size_t)K + (size_t)k; }
 
-/* For each group of taps that is gathered at once all panels [tap][c_in][width], so that weights are read in the order in
- * which they lie; from (out, in, tap). */
-static void pack_matrix(const struct packing *p, const struct step *s, int panel)
+/* All panels [tap][c_in][width], from (out, in, tap). */
+static void pack_direct(const struct packing *p, const struct step *s, int panel)
 {
 	const float *from = parameter(p, s->node->weight);
 	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in;
+	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first;
 
-	for (int t = 0; t < n_taps; t++) {
-		int group = t / s->tap_group * s->tap_group;
-		int in_group = n_taps - group < s->tap_group ? n_taps - group : s->tap_group;
-		float *to = p->packed + s->weights + (size_t)(group * c_in) * (size_t)(s->blocks * s->k->lanes);
-		to += (size_t)(in_group * c_in) * (size_t)first + (size_t)((t - group) * c_in) * (size_t)width;
+	for (int o = 0; o < width; o++) {
+		bool used = first + o < s->node->c_out;
 		for (int c = 0; c < c_in; c++)
-			for (int o = first; o < first + width; o++)
-				*to++ = o < s->node->c_out ? from[element(o, c, t, c_in, n_taps)] : 0;
+			for (int t = 0; t < n_taps; t++)
+				to[element(t, c, o, c_in, width)] = used ? from[element(first + o, c, t, c_in, n_taps)] : 0;
 	}
 }
 
@@ -61,36 +58,49 @@ static void pack_upsample(const struct packing *p, const struct step *s, int pan
 	}
 }
 
-/* u = G g G' for the matrices of cpu_winograd.isa.c, in double. */
-static void winograd_weights(float *u, size_t step, const float *g)
+enum { WIDTH = 2 * MAX_LANES };
+
+/* u = G g G' for the matrices of cpu_winograd.isa.c, in double: u [points][WIDTH], g [9][WIDTH]. */
+static void winograd_weights(float (*u)[WIDTH], double (*g)[WIDTH], int edge)
 {
-	static const double G[6][3] = {
+	static const double G4[6][3] = {
 		{ 1.0 / 4, 0, 0 }, { -1.0 / 6, -1.0 / 6, -1.0 / 6 }, { -1.0 / 6, 1.0 / 6, -1.0 / 6 },
 		{ 1.0 / 24, 1.0 / 12, 1.0 / 6 }, { 1.0 / 24, -1.0 / 12, 1.0 / 6 }, { 0, 0, 1 },
 	};
-	double half[6][3];
+	static const double G2[4][3] = { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } };
+	const double (*G)[3] = edge == 4 ? G4 : G2;
+	int n = edge + 2;
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < n; i++) {
+		double half[3][WIDTH];
 		for (int j = 0; j < 3; j++)
-			half[i][j] = G[i][0] * (double)g[j] + G[i][1] * (double)g[3 + j] + G[i][2] * (double)g[6 + j];
-	for (int i = 0; i < 6; i++)
-		for (int j = 0; j < 6; j++, u += step)
-			*u = (float)(half[i][0] * G[j][0] + half[i][1] * G[j][1] + half[i][2] * G[j][2]);
+			for (int o = 0; o < WIDTH; o++)
+				half[j][o] = G[i][0] * g[j][o] + G[i][1] * g[3 + j][o] + G[i][2] * g[6 + j][o];
+		for (int j = 0; j < n; j++, u++)
+			for (int o = 0; o < WIDTH; o++)
+				(*u)[o] = (float)(half[0][o] * G[j][0] + half[1][o] * G[j][1] + half[2][o] * G[j][2]);
+	}
 }
 
 /* For each point of the transform domain all panels [kz][c_in][width]. */
 static void pack_winograd(const struct packing *p, const struct step *s, int panel)
 {
-	static const float zero[9];
 	const float *from = parameter(p, s->node->weight);
 	int first, width = panel_width(s, panel, &first), depth = s->node->kernel[0], c_in = s->node->c_in;
+	int used = s->node->c_out - first < width ? s->node->c_out - first : width;
 	size_t point = (size_t)s->depth * (size_t)(s->blocks * s->k->lanes);
-	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first;
+	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first, u[36][WIDTH];
+	double g[9][WIDTH] = { { 0 } };
 
 	for (int z = 0; z < depth; z++)
-		for (int c = 0; c < c_in; c++)
-			for (int o = first; o < first + width; o++, to++)
-				winograd_weights(to, point, o < s->node->c_out ? from + element(o, c, z, c_in, depth) * 9 : zero);
+		for (int c = 0; c < c_in; c++, to += width) {
+			for (int o = 0; o < used; o++)
+				for (int t = 0; t < 9; t++)
+					g[t][o] = (double)from[element(first + o, c, z, c_in, depth) * 9 + (size_t)t];
+			winograd_weights(u, g, s->edge);
+			for (int i = 0; i < points(s); i++)
+				memcpy(to + (size_t)i * point, u[i], (size_t)width * sizeof *to);
+		}
 }
 
 /* Bias and norm.  Instance norm: scale = gamma, shift = beta (the rest depends on the input); batch norm: the running
@@ -125,8 +135,8 @@ static void pack_unit(void *arg, int i, int worker)
 	(void)worker;
 	if (u->panel == 0)
 		pack_vectors(p, u->step);
-	if (u->step->method == METHOD_MATRIX)
-		pack_matrix(p, u->step, u->panel);
+	if (u->step->method == METHOD_DIRECT)
+		pack_direct(p, u->step, u->panel);
 	else if (u->step->method == METHOD_UPSAMPLE)
 		pack_upsample(p, u->step, u->panel);
 	else if (u->step->method == METHOD_WINOGRAD)

@@ -9,7 +9,7 @@ enum {
 	SCRATCH_FLOATS = 1 << 20,               /* what it may: a part of the third-level cache */
 };
 
-struct layout { int lanes, blocks, pixels; size_t offset, size; };
+struct layout { int lanes, blocks, pixels; size_t offset, size, norm; float slope; };
 
 enum isa cpu_isa(void)
 {
@@ -92,13 +92,28 @@ static struct layout *layouts(size_t *end, size_t *output, const struct network 
 	return l;
 }
 
+/* What reads a value applies its norm where nothing else is done to it. */
+static bool lazy(const struct network *n, const struct node *node)
+{
+	if (node->kind != NODE_CONV || (!node->norm && !node->leaky) || node->nonlin_first || node->residual >= 0)
+		return false;
+	for (int i = 0; i < n->n_nodes; i++)
+		if (n->node[i].residual == node->out || (n->node[i].kind == NODE_POOL && n->node[i].in == node->out))
+			return false;
+	return node != &n->node[n->n_nodes - 1];
+}
+
 static void add_blocks(struct gather *g, const struct layout *l, int channels)
 {
 	g->block = xrealloc(g->block, (size_t)(g->n_blocks + l->blocks), sizeof *g->block);
 	for (int i = 0; i < l->blocks; i++) {
 		int left = channels - i * l->lanes;
-		size_t offset = l->offset + (size_t)i * (size_t)l->lanes * (size_t)l->pixels;
-		g->block[g->n_blocks++] = (struct block){ offset, l->lanes, left < l->lanes ? left : l->lanes };
+		size_t lanes = (size_t)l->lanes, all = (size_t)l->blocks * lanes;
+		g->block[g->n_blocks++] = (struct block){
+			.offset = l->offset + (size_t)i * lanes * (size_t)l->pixels, .lanes = l->lanes,
+			.channels = left < l->lanes ? left : l->lanes, .shift = all, .slope = l->slope,
+			.norm = l->norm == NO_NORM ? NO_NORM : l->norm + (size_t)i * lanes
+		};
 	}
 }
 
@@ -109,30 +124,24 @@ static void add_run(struct step *s, int channels)
 	s->depth += channels;
 }
 
-/* The segments that pack() makes (cpu_kernels.h), and how much it is to gather at once: as many pixels as make good use of
- * weights on their way through, then as many taps as the cache holds. */
+/* The segments of gemm: for each tap runs of at most `lanes` channels of one block, of planes one for each channel. */
 static void segment(struct step *s)
 {
 	struct gather *g = &s->input;
-	int lanes = s->k->lanes, n_taps = taps(g->kernel);
+	int lanes = s->k->lanes;
 
-	for (int t = 0; t < n_taps; t++)
+	for (int t = 0; t < taps(g->kernel); t++)
 		for (int i = 0; i < g->n_blocks; i++)
 			for (int c = 0; c < g->block[i].channels; c += lanes)
 				add_run(s, g->block[i].channels - c < lanes ? g->block[i].channels - c : lanes);
-	s->in_place = n_taps == 1 && taps(g->stride) == 1;
-	for (int i = 0; i < g->n_blocks; i++)
-		s->in_place &= g->block[i].lanes == lanes;
-	s->group = g->out[0] * g->out[1] * g->out[2] < MAX_GROUP ? g->out[0] * g->out[1] * g->out[2] : MAX_GROUP;
-	s->tap_group = CACHE_FLOATS / (s->group * s->n_segments / n_taps * lanes);
-	s->tap_group = s->tap_group < 1 ? 1 : s->tap_group > n_taps ? n_taps : s->tap_group;
 }
 
 /* Costs are in units of one vector's multiply-add.  Those beside the products were fitted to measurements of single layers
  * (tests/bench/forward.c). */
 enum {
-	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile */
-	COST_PACK = 3,                                  /* one pixel of one tap of one block gathered */
+	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile of 4 x 4 */
+	COST_TILE_IN_2 = 250, COST_TILE_OUT_2 = 200,    /* and of 2 x 2 */
+	COST_STAGE = 4,                                 /* one pixel of one block staged */
 	COST_PRODUCT = 60,                              /* one call of gemm */
 	COST_NEAR = 2, COST_FAR = 20,                   /* a vector from the second-level cache, and from beyond */
 };
@@ -144,27 +153,27 @@ static double distance(double floats) { return floats > CACHE_FLOATS ? COST_FAR 
 static int choose_run(const struct step *s, int chunks)
 {
 	enum { TASKS = 4, LEAST = 8 };
-	int parts = chunks < TASKS ? (TASKS + chunks - 1) / chunks : 1, n = (s->input.out[0] + parts - 1) / parts;
+	int parts = chunks < TASKS ? ceil_div(TASKS, chunks) : 1, n = ceil_div(s->input.out[0], parts);
 
 	n = n < LEAST ? LEAST : n;
-	return (n + s->planes - 1) / s->planes * s->planes;
+	return ceil_div(n, s->planes) * s->planes;
 }
 
 /* The chunk of a Winograd step that moves least between caches: weights come once for each chunk, and transformed tiles
- * come back from as far away as they were pushed.  Returns that cost. */
-static double choose_chunk(struct step *s)
+ * come back from as far away as they were pushed.  Returns that cost, with the arithmetic's. */
+static double choose_chunk(struct step *s, int edge)
 {
 	const struct gather *g = &s->input;
-	int plane = (g->out[2] + 3) / 4 * ((g->out[1] + 3) / 4), lanes = s->k->lanes;
-	double weights = WINOGRAD * (double)s->depth * s->blocks, best = INFINITY;
-	double in = WINOGRAD * (double)g->n_blocks, out = WINOGRAD * (double)s->blocks;
+	int plane = plane_tiles(s, edge), lanes = s->k->lanes, n_points = (edge + 2) * (edge + 2);
+	double weights = n_points * (double)s->depth * s->blocks, best = INFINITY, all = (double)plane * g->out[0];
+	double in = n_points * (double)g->n_blocks, out = n_points * (double)s->blocks;
 
 	for (int i = 12; i < 12 * plane + g->out[0]; i = i < plane ? 2 * i : i < 12 * plane ? 12 * plane : i + 1) {
 		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
 		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
-		double chunks = ((plane + tiles - 1) / tiles) * (double)((g->out[0] + planes - 1) / planes);
+		double chunks = ceil_div(plane, tiles) * (double)ceil_div(g->out[0], planes);
 		double kept = tiles * (in * slots + out * planes), cost = chunks * weights * distance(weights * lanes);
-		cost += chunks * WINOGRAD * panels(s) * COST_PRODUCT;
+		cost += chunks * n_points * panels(s) * COST_PRODUCT;
 		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
 		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {
 			best = cost;
@@ -173,35 +182,92 @@ static double choose_chunk(struct step *s)
 			s->slots = slots;
 		}
 	}
-	s->run_planes = choose_run(s, (plane + s->tiles - 1) / s->tiles);
+	s->edge = edge;
+	s->pieces = ceil_div(plane, s->tiles);
+	s->run_planes = choose_run(s, s->pieces);
 	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
 	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * (size_t)lanes;
 	s->point_out = ((size_t)(s->blocks * s->planes * s->tiles) | 1) * (size_t)lanes;
-	return best;
+	best += all * (edge == 4 ? COST_TILE_IN : COST_TILE_IN_2) * g->n_blocks;
+	best += all * (edge == 4 ? COST_TILE_OUT : COST_TILE_OUT_2) * s->blocks;
+	return best + weights * all;
 }
 
-/* Whether Winograd can be used and pays. */
-static bool winograd(struct step *s)
+/* The place of a direct step's staged inputs takes this many floats. */
+static size_t staged(const struct step *s)
 {
 	const struct gather *g = &s->input;
-	double tiles = (g->out[2] + 3) / 4 * (double)((g->out[1] + 3) / 4) * g->out[0];
-	double weights = (double)g->kernel[0] * s->node->c_in * s->blocks, groups = (s->pixels + MAX_GROUP - 1) / MAX_GROUP;
-	double direct, transformed, far = distance(9 * weights * s->k->lanes);
+	size_t rows = (size_t)((s->planes - 1) * g->stride[0] + g->kernel[0]) * (size_t)(s->lines * g->stride[1] * g->stride[2]);
 
-	if (g->kernel[1] != 3 || g->kernel[2] != 3 || taps(g->stride) != 1)
-		return false;
+	return (size_t)(s->n_segments / taps(g->kernel)) * rows * (size_t)s->width * (size_t)(g->block[0].lanes == 1 ? 1 : s->k->lanes);
+}
+
+static void set_rows(struct step *s, int planes, int rows)
+{
+	s->planes = planes;
+	s->rows = rows;
+	s->lines = rows + (s->input.kernel[1] - 1) / s->input.stride[1];
+}
+
+/* The rows of a task of a direct step: staged inputs overlap and weights come once for each task, but the inputs must fit the
+ * cache.  Returns the cost, with the arithmetic's. */
+static double choose_rows(struct step *s)
+{
+	enum { NARROW = 12 };
+	const struct gather *g = &s->input;
+	int Z = g->out[0], Y = g->out[1], X = g->out[2], lanes = s->k->lanes, best_planes = 1, best_rows = 1;
+	double weights = (double)s->depth * s->blocks, best = INFINITY;
+
+	s->width = X + (g->kernel[2] - 1) / g->stride[2];
+	s->flat = X < NARROW;
+	for (int i = 1; i < Y + Z; i++) {
+		int planes = i < Y ? 1 : i - Y + 1, rows = i < Y ? i : Y;
+		double tasks = ceil_div(Z, planes) * (double)ceil_div(Y, rows), cost;
+		set_rows(s, planes, rows);
+		cost = tasks * (double)staged(s) / lanes * COST_STAGE + tasks * weights * distance(weights * lanes);
+		cost += (double)Z * (s->flat ? Y * (s->width / (double)X) : Y) * panels(s) * (s->flat ? 0 : COST_PRODUCT);
+		cost += tasks * (double)staged(s) / lanes * panels(s) * (distance((double)staged(s)) > COST_NEAR ? COST_FAR : 0);
+		if (i > 1 && (double)staged(s) > SCRATCH_FLOATS)
+			break;
+		if (cost < best) {
+			best = cost;
+			best_planes = planes;
+			best_rows = rows;
+		}
+	}
+	set_rows(s, best_planes, best_rows);
+	s->pieces = ceil_div(Y, best_rows);
+	return best + weights * s->pixels * (s->flat ? s->width / (double)X : 1);
+}
+
+/* The convolution's method: whichever costs least. */
+static void choose(struct step *s)
+{
+	const struct gather *g = &s->input;
+	bool can = g->kernel[1] == 3 && g->kernel[2] == 3 && taps(g->stride) == 1;
+	double direct, quarter = INFINITY, half = INFINITY;
+
+	segment(s);
+	direct = choose_rows(s);
 	for (int i = 0; i < g->n_blocks; i++)
-		if (g->block[i].lanes != s->k->lanes)
-			return false;
-	direct = 9 * weights * (s->pixels + far * groups) + (double)s->pixels * taps(g->kernel) * g->n_blocks * COST_PACK;
-	transformed = WINOGRAD * weights * tiles + tiles * (COST_TILE_IN * g->n_blocks + COST_TILE_OUT * s->blocks);
+		can &= g->block[i].lanes == s->k->lanes;
+	if (!can)
+		return;
+	s->n_segments = s->depth = 0;
 	for (int kz = 0; kz < g->kernel[0]; kz++)
 		for (int i = 0; i < g->n_blocks; i++)
 			add_run(s, g->block[i].channels);
-	if (transformed + choose_chunk(s) <= direct)
-		return true;
-	s->n_segments = s->depth = 0;
-	return false;
+	half = choose_chunk(s, 2);
+	quarter = choose_chunk(s, 4);
+	s->method = METHOD_WINOGRAD;
+	if (half < quarter)
+		choose_chunk(s, 2);
+	if (direct < half && direct < quarter) {
+		s->method = METHOD_DIRECT;
+		s->n_segments = s->depth = 0;
+		segment(s);
+		choose_rows(s);
+	}
 }
 
 /* Places in packed and scratch; returns the scratch floats of the step. */
@@ -209,13 +275,16 @@ static size_t reserve(struct step *s, size_t *packed)
 {
 	size_t lanes = (size_t)s->k->lanes, vector = aligned((size_t)s->blocks * lanes), scratch = 0, weights = 0;
 
-	if (s->method == METHOD_MATRIX || s->method == METHOD_UPSAMPLE) {
-		size_t n_products = s->method == METHOD_UPSAMPLE ? (size_t)taps(s->node->stride) : 1;
-		weights = n_products * (size_t)s->depth * (size_t)s->blocks * lanes;
-		scratch = (size_t)(s->n_segments / taps(s->input.kernel) * s->tap_group + 2) * (size_t)s->group * lanes;
+	if (s->method == METHOD_DIRECT) {
+		weights = (size_t)s->depth * (size_t)s->blocks * lanes;
+		s->temporary = aligned(staged(s));
+		scratch = s->temporary + (s->flat ? 2 * (size_t)(s->rows * s->width) * lanes : 0);
+	} else if (s->method == METHOD_UPSAMPLE) {
+		weights = (size_t)taps(s->node->stride) * (size_t)s->depth * (size_t)s->blocks * lanes;
+		scratch = (size_t)s->n_segments * (size_t)(s->rows * s->input.in[2]) * lanes;
 	} else if (s->method == METHOD_WINOGRAD) {
-		weights = WINOGRAD * (size_t)s->depth * (size_t)s->blocks * lanes;
-		scratch = WINOGRAD * (s->point_in + s->point_out);
+		weights = (size_t)points(s) * (size_t)s->depth * (size_t)s->blocks * lanes;
+		scratch = (size_t)points(s) * (s->point_in + s->point_out);
 	}
 	s->far = weights > CACHE_FLOATS;
 	s->weights = *packed;
@@ -247,14 +316,19 @@ static void plan_step(struct step *s, const struct network *n, const struct node
 	add_blocks(&s->input, &l[node->in], n->value[node->in].channels);
 	if (node->in2 >= 0)
 		add_blocks(&s->input, &l[node->in2], n->value[node->in2].channels);
-	if (node->kind == NODE_POOL)
-		s->method = METHOD_POOL;
-	else if (node->kind == NODE_TCONV)
+	s->lazy = l[node->out].norm != NO_NORM;
+	s->measured = node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first);
+	s->pieces = 1;
+	if (node->kind == NODE_CONV) {
+		choose(s);
+	} else if (node->kind == NODE_TCONV) {
+		enum { PIXELS = 128 };
 		s->method = METHOD_UPSAMPLE;
-	else
-		s->method = winograd(s) ? METHOD_WINOGRAD : METHOD_MATRIX;
-	if (s->method == METHOD_MATRIX || s->method == METHOD_UPSAMPLE)
+		s->rows = ceil_div(PIXELS, s->input.in[2]);
 		segment(s);
+	} else {
+		s->method = METHOD_POOL;
+	}
 }
 
 void schedule_make(struct schedule *s, const struct network *n, enum isa level)
@@ -263,15 +337,30 @@ void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 
 	*s = (struct schedule){ .network = n, .n_steps = n->n_nodes };
 	l = layouts(&s->memory, &s->output, n, level);
+	for (int i = 0; i < n->n_values; i++)
+		l[i].norm = NO_NORM;
+	for (int i = 0; i < n->n_nodes; i++) {
+		const struct node *node = &n->node[i];
+		if (!lazy(n, node))
+			continue;
+		l[node->out].norm = 0;
+		l[node->out].slope = node->leaky ? node->slope : 1;
+	}
 	s->input = l[0].offset;
 	s->step = xcalloc((size_t)n->n_nodes, sizeof *s->step);
 	for (int i = 0; i < n->n_nodes; i++) {
 		struct step *t = &s->step[i];
+		struct layout *out = &l[n->node[i].out];
+		if (out->norm != NO_NORM)
+			out->norm = s->norms;
 		plan_step(t, n, &n->node[i], l, level);
-		size_t need = reserve(t, &s->packed);
-		size_t statistics = 2 * (size_t)(t->blocks * norm_runs(t) * t->k->lanes);
+		t->norm = s->norms;
+		s->norms += 2 * (size_t)(t->blocks * t->k->lanes);
+		size_t need = reserve(t, &s->packed), counts = (size_t)(t->input.out[0] * t->pieces);
+		size_t statistics = 2 * counts * (size_t)(t->blocks * t->k->lanes);
 		s->scratch = need > s->scratch ? need : s->scratch;
 		s->statistics = statistics > s->statistics ? statistics : s->statistics;
+		s->counts = counts > s->counts ? counts : s->counts;
 		s->max_segments = t->n_segments > s->max_segments ? t->n_segments : s->max_segments;
 	}
 	s->scratch = aligned(s->scratch);
@@ -281,15 +370,16 @@ void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 int step_tasks(const struct step *s)
 {
 	const int *out = s->input.out;
-	int tiles = (out[2] + 3) / 4 * ((out[1] + 3) / 4), pixels = out[0] * out[1] * out[2];
 
 	switch (s->method) {
+	case METHOD_DIRECT:
+		return ceil_div(out[0], s->planes) * s->pieces;
 	case METHOD_WINOGRAD:
-		return (tiles + s->tiles - 1) / s->tiles * ((out[0] + s->run_planes - 1) / s->run_planes);
-	case METHOD_POOL:
-		return s->blocks;
+		return s->pieces * ceil_div(out[0], s->run_planes);
+	case METHOD_UPSAMPLE:
+		return ceil_div(s->input.in[0] * s->input.in[1], s->rows);
 	default:
-		return (pixels + s->group - 1) / s->group;
+		return s->blocks;
 	}
 }
 

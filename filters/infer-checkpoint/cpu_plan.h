@@ -6,13 +6,13 @@
 #include "filters/infer-checkpoint/cpu_kernels.h"
 
 enum method {
-	METHOD_MATRIX,           /* convolution as matrix product with inputs gathered group by group */
+	METHOD_DIRECT,           /* convolution as it is defined, on inputs staged without gaps by rows */
 	METHOD_WINOGRAD,         /* 3x3 in (y, x), stride 1; taps in z are summed in the transform domain */
 	METHOD_UPSAMPLE,         /* transposed convolution: one pointwise product per tap */
 	METHOD_POOL,
 };
 
-/* All offsets are in floats: `memory` of a worker, `packed` of a member. */
+/* All offsets are in floats: `memory` of a worker, `packed` of a member, `norms` of a worker. */
 struct step {
 	const struct node *node;
 	const struct kernels *k;                /* of the output's lanes */
@@ -22,21 +22,30 @@ struct step {
 	int pixels;                             /* of the output */
 	size_t out, residual;                   /* memory */
 	size_t weights, bias, scale, shift;     /* packed; vectors are [blocks * lanes], scale and shift belong to the norm */
+	size_t norm;                            /* norms: [images][scale, shift][blocks * lanes] */
 	bool has_bias;
+	bool measured;                          /* instance norm whose moments are taken on the way out */
+	bool lazy;                              /* norm and leaky ReLU are applied by what reads the output */
 
 	int n_segments, *run, depth;            /* of gemm: channels of each segment, and their sum */
 	bool far;                               /* weights do not fit the cache */
 
-	/* METHOD_MATRIX, METHOD_UPSAMPLE */
-	bool in_place;                          /* inputs are read where they are */
-	int group, tap_group;                   /* pixels and taps gathered at once */
+	/* METHOD_DIRECT: a task stages what `rows` rows of `planes` planes of the output read; planes > 1 have all rows.  Staged
+	 * is [segment of a tap][plane][y % stride][x % stride][lines][width][lanes].  flat: the rows, with the gaps between
+	 * them, are one product, else each is one.
+	 * METHOD_UPSAMPLE: a task takes `rows` rows of the input, planes one after another. */
+	int rows, planes, lines, width;
+	bool flat;
+	size_t temporary;                       /* in scratch: the products of flat rows */
 
-	/* METHOD_WINOGRAD, by chunks of `tiles` tiles of `planes` z-planes.  Transformed planes are kept in `slots`:
-	 * with planes = 1 a ring of kernel[0], else as many as a chunk needs, planes + kernel[0] - 1.
+	/* METHOD_WINOGRAD, F(edge x edge, 3x3), by chunks of `tiles` tiles of `planes` z-planes.  Transformed planes are kept in
+	 * `slots`: with planes = 1 a ring of kernel[0], else as many as a chunk needs, planes + kernel[0] - 1.
 	 * A task goes through `run_planes` planes of one chunk of tiles.
 	 * point_in, point_out: floats from one point of the transform domain to the next. */
-	int tiles, planes, slots, run_planes;
+	int edge, tiles, slots, run_planes;
 	size_t point_in, point_out;
+
+	int pieces;                             /* into which the arithmetic divides a plane: each has moments of its own */
 };
 
 struct schedule {
@@ -44,8 +53,8 @@ struct schedule {
 	int n_steps;
 	struct step *step;
 	size_t input, output;                   /* in memory, as planes: value 0, and the last step's */
-	size_t memory, scratch, packed;         /* floats of a worker, of each of its hands, of a member */
-	size_t statistics;                      /* doubles of a worker */
+	size_t memory, scratch, packed, norms;  /* floats of a worker, of each of its hands, of a member, of a worker */
+	size_t statistics, counts;              /* doubles of a worker */
 	int max_segments;
 };
 
@@ -55,10 +64,33 @@ void schedule_free(struct schedule *s);
 /* All weights of a member as the steps read them: packed [s->packed]. */
 void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads);
 
-/* Parts of a step that can be done at the same time, in any order: `tasks` of its arithmetic; of its norm, pixels in runs. */
-enum { NORM_RUN = 1 << 11 };
+/* Parts of a step's arithmetic that can be done at the same time, in any order. */
 int step_tasks(const struct step *s);
-static inline int norm_runs(const struct step *s) { return (s->pixels + NORM_RUN - 1) / NORM_RUN; }
+
+/* Part i of n that are all nearly equal: where it begins and its size. */
+static inline int part(int *size, int total, int n, int i)
+{
+	int q = total / n, r = total % n;
+
+	*size = q + (i < r);
+	return i * q + (i < r ? i : r);
+}
+
+static inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
+/* Winograd's tiles of a plane of the output, and points of its transform domain. */
+static inline int plane_tiles(const struct step *s, int edge)
+{
+	return ceil_div(s->input.out[2], edge) * ceil_div(s->input.out[1], edge);
+}
+static inline int points(const struct step *s) { return (s->edge + 2) * (s->edge + 2); }
+/* The places of (block, plane z, piece) among the statistics [2][lanes] and of (z, piece) among the counts. */
+static inline size_t count_at(const struct step *s, int z, int piece) { return (size_t)(z * s->pieces + piece); }
+static inline size_t moments_at(const struct step *s, int block, int z, int piece)
+{
+	size_t i = (size_t)block * (size_t)(s->input.out[0] * s->pieces) + count_at(s, z, piece);
+
+	return i * 2 * (size_t)s->k->lanes;
+}
 
 /* Panels: pairs of output blocks (the last may be single) that gemm computes at once. */
 static inline int panels(const struct step *s) { return (s->blocks + 1) / 2; }

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 #include "filters/infer-checkpoint/cpu_vector.h"
 
 /* Mean and sum of squared deviations of n pixels, all in double. */
@@ -30,7 +31,7 @@ INLINE bool finite(vec v)
  * joined in double by the formula of Chan, Golub and LeVeque (1983):
  *   M2 = M2a + M2b + (mean_b - mean_a)^2 n_a n_b / (n_a + n_b)
  * so a mean far from 0 or a few odd pixels cost no digits.  A run whose squares are beyond a float is done in double. */
-static void moments(double *mean, double *variance, const float *x, size_t pixels, float slope)
+static void moments(double *to, const float *x, size_t pixels, float slope)
 {
 	enum { RUN = 256 };
 	wide m = {0}, m2 = {0};
@@ -71,10 +72,8 @@ static void moments(double *mean, double *variance, const float *x, size_t pixel
 		m2 += run_m2 + delta * delta * ((double)n * (double)done / (double)(done + n));
 		done += n;
 	}
-	for (int o = 0; o < LANES; o++) {
-		mean[o] = m[o];
-		variance[o] = m2[o] > 0 || m2[o] != m2[o] ? m2[o] / (double)pixels : 0;
-	}
+	memcpy(to, &m, sizeof m);
+	memcpy(to + LANES, &m2, sizeof m2);
 }
 
 INLINE void apply_as(float *x, size_t pixels, vec scale, vec shift, const float *residual, float before, float after,
@@ -123,12 +122,6 @@ static void pool(float *out, const int size[3], const float *x, const int in_siz
 			}
 }
 
-static void scatter(float *out, const size_t *at, const float *x, int pixels)
-{
-	for (int p = 0; p < pixels; p++)
-		store(out + at[p], load(x + (size_t)p * LANES));
-}
-
 const struct kernels FN(kernels) = {
-	LANES, FN(gemm), FN(pack), FN(winograd_in), FN(winograd_out), moments, apply, pool, scatter,
+	LANES, FN(gemm), FN(stage), FN(winograd_in), FN(winograd_out), moments, apply, pool,
 };

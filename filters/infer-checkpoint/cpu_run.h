@@ -12,7 +12,8 @@ struct hand {
 
 struct worker {
 	float *memory;                          /* [schedule.memory] */
-	double *statistics;                     /* [schedule.statistics] */
+	float *norms;                           /* [schedule.norms] */
+	double *statistics, *counts;            /* [schedule.statistics], [schedule.counts] */
 	struct hand *hand;                      /* [hands] */
 };
 

@@ -1,20 +1,33 @@
-/* Winograd's minimal filtering F(4x4,3x3) (Lavin and Gray, 2016): a 4x4 tile of a 3x3 convolution is
+/* Winograd's minimal filtering F(MxM,3x3) (Lavin and Gray, 2016): an MxM tile of a 3x3 convolution is
  *   A' [ (G g G') . (B' d B) ] A
- * of the 6x6 input d around it: 36 products where the direct sum takes 144.  With the points 0, 1, -1, 2, -2:
- *        | 4  0 -5  0  1  0 |            | 1  1  1  1  1  0 |
- *        | 0 -4 -4  1  1  0 |       A' = | 0  1 -1  2 -2  0 |
- *   B' = | 0  4 -4 -1  1  0 |            | 0  1  1  4  4  0 |
- *        | 0 -2 -1  2  1  0 |            | 0  1 -1  8 -8  1 |
+ * of the NxN input d around it, N = M + 2: 36 products where the direct sum takes 144 with M = 4, 16 for 36 with M = 2.
+ * With the points 0, 1, -1, 2, -2:                           With 0, 1, -1:
+ *        | 4  0 -5  0  1  0 |            | 1  1  1  1  1  0 |        | 1  0 -1  0 |
+ *        | 0 -4 -4  1  1  0 |       A' = | 0  1 -1  2 -2  0 |   B' = | 0  1  1  0 |   A' = | 1  1  1  0 |
+ *   B' = | 0  4 -4 -1  1  0 |            | 0  1  1  4  4  0 |        | 0 -1  1  0 |        | 0  1 -1 -1 |
+ *        | 0 -2 -1  2  1  0 |            | 0  1 -1  8 -8  1 |        | 0  1  0 -1 |
  *        | 0  2 -1 -2  1  0 |
  *        | 0  4  0 -5  0  1 |       (G is in cpu_pack.c) */
+#include <math.h>
+#include <string.h>
 #include "filters/infer-checkpoint/cpu_vector.h"
 
-/* out = B' d of six vectors that lie `step` apart in both. */
-INLINE void transform_in(vec *out, const vec *d, const int step)
-{
-	vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-	vec even = d4 - d2 * 4, odd = d3 - d1 * 4, near = d4 - d2, far = (d3 - d1) * 2;
+enum { MOST = 6 };
 
+/* out = B' d of N vectors that lie `step` apart in both. */
+INLINE void transform_in(vec *out, const vec *d, const int step, const int M)
+{
+	vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+
+	if (M == 2) {
+		out[0] = d0 - d2;
+		out[step] = d1 + d2;
+		out[2 * step] = d2 - d1;
+		out[3 * step] = d1 - d3;
+		return;
+	}
+	vec d4 = d[4 * step], d5 = d[5 * step];
+	vec even = d4 - d2 * 4, odd = d3 - d1 * 4, near = d4 - d2, far = (d3 - d1) * 2;
 	out[0] = d0 * 4 + (d4 - d2 * 5);
 	out[step] = even + odd;
 	out[2 * step] = even - odd;
@@ -23,51 +36,61 @@ INLINE void transform_in(vec *out, const vec *d, const int step)
 	out[5 * step] = d1 * 4 + (d5 - d3 * 5);
 }
 
-/* out = A' m: six vectors `step` apart to four `out_step` apart. */
-INLINE void transform_out(vec *out, const int out_step, const vec *m, const int step)
+/* out = A' m: N vectors `step` apart to M, `out_step` apart. */
+INLINE void transform_out(vec *out, const int out_step, const vec *m, const int step, const int M)
 {
 	vec sum1 = m[step] + m[2 * step], diff1 = m[step] - m[2 * step];
-	vec sum2 = m[3 * step] + m[4 * step], diff2 = m[3 * step] - m[4 * step];
 
+	if (M == 2) {
+		out[0] = m[0] + sum1;
+		out[out_step] = diff1 - m[3 * step];
+		return;
+	}
+	vec sum2 = m[3 * step] + m[4 * step], diff2 = m[3 * step] - m[4 * step];
 	out[0] = m[0] + sum1 + sum2;
 	out[out_step] = diff1 + diff2 * 2;
 	out[2 * out_step] = sum1 + sum2 * 4;
 	out[3 * out_step] = diff1 + diff2 * 8 + m[5 * step];
 }
 
-void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles)
+INLINE void transform_tiles(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles,
+                            const struct norm *n, const int M, const bool normed)
 {
-	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
+	const int N = M + 2;
+	int tiles_x = (X + M - 1) / M, tx = first % tiles_x, ty = first / tiles_x;
+	vec scale = normed ? load(n->scale) : splat(0), shift = normed ? load(n->shift) : splat(0);
 
 	for (int t = 0; t < tiles; t++, v += LANES) {
-		int y0 = ty * 4 - 1, x0 = tx * 4 - 1;
+		int y0 = ty * M - 1, x0 = tx * M - 1;
 		float *to = v;
-		vec d[WINOGRAD];
-		if (y0 >= 0 && x0 >= 0 && y0 + 6 <= Y && x0 + 6 <= X) {
+		vec d[MOST * MOST];
+		if (y0 >= 0 && x0 >= 0 && y0 + N <= Y && x0 + N <= X) {
 			const float *row = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
 #pragma GCC unroll 6
-			for (int i = 0; i < 6; i++, row += (size_t)X * LANES)
+			for (int i = 0; i < N; i++, row += (size_t)X * LANES)
 #pragma GCC unroll 6
-				for (int j = 0; j < 6; j++)
-					d[i * 6 + j] = load(row + j * LANES);
+				for (int j = 0; j < N; j++) {
+					vec x = load(row + j * LANES);
+					d[i * N + j] = normed ? leaky(x * scale + shift, n->slope) : x;
+				}
 		} else {
-			for (int i = 0; i < 6; i++)
-				for (int j = 0; j < 6; j++) {
+			for (int i = 0; i < N; i++)
+				for (int j = 0; j < N; j++) {
 					int y = y0 + i, x = x0 + j;
 					bool inside = y >= 0 && y < Y && x >= 0 && x < X;
-					const float *p = plane + (inside ? (size_t)y * (size_t)X + (size_t)x : 0) * LANES;
-					d[i * 6 + j] = inside ? load(p) : splat(0);
+					vec value = inside ? load(plane + ((size_t)y * (size_t)X + (size_t)x) * LANES) : splat(0);
+					d[i * N + j] = normed && inside ? leaky(value * scale + shift, n->slope) : value;
 				}
 		}
 #pragma GCC unroll 6
-		for (int j = 0; j < 6; j++)
-			transform_in(d + j, d + j, 6);
+		for (int j = 0; j < N; j++)
+			transform_in(d + j, d + j, N, M);
 #pragma GCC unroll 6
-		for (int i = 0; i < 6; i++) {
-			transform_in(d + i * 6, d + i * 6, 1);
+		for (int i = 0; i < N; i++) {
+			transform_in(d + i * N, d + i * N, 1, M);
 #pragma GCC unroll 6
-			for (int j = 0; j < 6; j++, to += step)
-				store(to, d[i * 6 + j]);
+			for (int j = 0; j < N; j++, to += step)
+				store(to, d[i * N + j]);
 		}
 		if (++tx == tiles_x) {
 			tx = 0;
@@ -76,40 +99,144 @@ void FN(winograd_in)(float *v, size_t step, const float *plane, int Y, int X, in
 	}
 }
 
-void FN(winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias)
+/* Sums about a centre near the mean, so that little is lost; over tiles, each of which is summed by itself. */
+struct sums { vec centre, sum, square; int n; };
+
+INLINE void add_tile(struct sums *s, const vec *f, const int M, int height, int width)
 {
-	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
+	vec sum = {0}, square = {0};
+
+	if (s->n == 0) {
+		for (int i = 0; i < height; i++)
+			for (int j = 0; j < width; j++)
+				sum += f[i * M + j];
+		s->centre = sum * (1.0f / (float)(height * width));
+		sum = splat(0);
+	}
+	if (height == M && width == M) {
+#pragma GCC unroll 16
+		for (int i = 0; i < M * M; i++) {
+			vec d = f[i] - s->centre;
+			sum += d;
+			square += d * d;
+		}
+	} else {
+		for (int i = 0; i < height; i++)
+			for (int j = 0; j < width; j++) {
+				vec d = f[i * M + j] - s->centre;
+				sum += d;
+				square += d * d;
+			}
+	}
+	s->sum += sum;
+	s->square += square;
+	s->n += height * width;
+}
+
+/* Mean and sum of squared deviations of tiles that are written, all in double: where squares are beyond a float. */
+static void moments_in_double(wide *mean, wide *squares, const float *plane, int Y, int X, int first, int tiles, int M, double n)
+{
+	int tiles_x = (X + M - 1) / M;
+
+	*mean = *squares = (wide){0};
+	for (int pass = 0; pass < 2; pass++) {
+		for (int t = first; t < first + tiles; t++)
+			for (int y = t / tiles_x * M; y < t / tiles_x * M + M && y < Y; y++)
+				for (int x = t % tiles_x * M; x < t % tiles_x * M + M && x < X; x++) {
+					wide v = __builtin_convertvector(load(plane + ((size_t)y * (size_t)X + (size_t)x) * LANES), wide);
+					if (pass == 0)
+						*mean += v;
+					else
+						*squares += (v - *mean) * (v - *mean);
+				}
+		if (pass == 0)
+			*mean /= n;
+	}
+}
+
+static bool all_finite(vec v)
+{
+	bool all = true;
+
+	for (int o = 0; o < LANES; o++)
+		all &= v[o] < INFINITY;
+	return all;
+}
+
+INLINE void transform_back(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias,
+                           struct sums *sums, const int M)
+{
+	const int N = M + 2;
+	int tiles_x = (X + M - 1) / M, tx = first % tiles_x, ty = first / tiles_x;
 	vec shift = bias ? load(bias) : splat(0);
 
 	for (int t = 0; t < tiles; t++, m += LANES) {
-		vec d[WINOGRAD], e[24], f[16];
-		int y0 = ty * 4, x0 = tx * 4;
-		int height = Y - y0 < 4 ? Y - y0 : 4, width = X - x0 < 4 ? X - x0 : 4;
+		vec d[MOST * MOST], e[4 * MOST], f[16];
+		int y0 = ty * M, x0 = tx * M;
+		int height = Y - y0 < M ? Y - y0 : M, width = X - x0 < M ? X - x0 : M;
 		float *corner = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
 		const float *from = m;
 #pragma GCC unroll 36
-		for (int k = 0; k < WINOGRAD; k++, from += step)
+		for (int k = 0; k < N * N; k++, from += step)
 			d[k] = load(from);
 #pragma GCC unroll 6
-		for (int j = 0; j < 6; j++)
-			transform_out(e + j, 6, d + j, 6);
+		for (int j = 0; j < N; j++)
+			transform_out(e + j, N, d + j, N, M);
 #pragma GCC unroll 4
-		for (int i = 0; i < 4; i++)
-			transform_out(f + i * 4, 1, e + i * 6, 1);
-		if (height == 4 && width == 4) {
+		for (int i = 0; i < M; i++)
+			transform_out(f + i * M, 1, e + i * N, 1, M);
+#pragma GCC unroll 16
+		for (int i = 0; i < M * M; i++)
+			f[i] += shift;
+		if (height == M && width == M) {
 #pragma GCC unroll 4
-			for (int i = 0; i < 4; i++, corner += (size_t)X * LANES)
+			for (int i = 0; i < M; i++, corner += (size_t)X * LANES)
 #pragma GCC unroll 4
-				for (int j = 0; j < 4; j++)
-					store(corner + j * LANES, f[i * 4 + j] + shift);
+				for (int j = 0; j < M; j++)
+					store(corner + j * LANES, f[i * M + j]);
 		} else {
 			for (int i = 0; i < height; i++)
 				for (int j = 0; j < width; j++)
-					store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * 4 + j] + shift);
+					store(corner + ((size_t)i * (size_t)X + (size_t)j) * LANES, f[i * M + j]);
 		}
+		if (sums)
+			add_tile(sums, f, M, height, width);
 		if (++tx == tiles_x) {
 			tx = 0;
 			ty++;
 		}
 	}
+}
+
+void FN(winograd_in)(int M, float *v, size_t step, const float *plane, int Y, int X, int first, int tiles, const struct norm *n)
+{
+	if (M == 4 && n->scale)
+		transform_tiles(v, step, plane, Y, X, first, tiles, n, 4, true);
+	else if (M == 4)
+		transform_tiles(v, step, plane, Y, X, first, tiles, n, 4, false);
+	else if (n->scale)
+		transform_tiles(v, step, plane, Y, X, first, tiles, n, 2, true);
+	else
+		transform_tiles(v, step, plane, Y, X, first, tiles, n, 2, false);
+}
+
+int FN(winograd_out)(int M, float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias,
+                     double *moments)
+{
+	struct sums s = { .n = 0 };
+	struct sums *sums = moments ? &s : NULL;
+
+	if (M == 4)
+		transform_back(plane, m, step, Y, X, first, tiles, bias, sums, 4);
+	else
+		transform_back(plane, m, step, Y, X, first, tiles, bias, sums, 2);
+	if (moments) {
+		wide sum = __builtin_convertvector(s.sum, wide), centre = __builtin_convertvector(s.centre, wide);
+		wide mean = centre + sum / (double)s.n, m2 = __builtin_convertvector(s.square, wide) - sum * sum / (double)s.n;
+		if (!all_finite(s.square))
+			moments_in_double(&mean, &m2, plane, Y, X, first, tiles, M, s.n);
+		memcpy(moments, &mean, sizeof mean);
+		memcpy(moments + LANES, &m2, sizeof m2);
+	}
+	return s.n;
 }

@@ -252,7 +252,7 @@ int main(void)
 	for (int isa = 0; isa <= (int)cpu_isa(); isa++) {
 		const int *m = methods[isa];
 		printf("note: %s: %d graphs, largest error %.1e of the largest value\n", isa_name[isa], GRAPHS, worst[isa]);
-		if (m[METHOD_MATRIX] < 50 || m[METHOD_WINOGRAD] < 30 || m[METHOD_UPSAMPLE] < 20 || m[METHOD_POOL] < 20) {
+		if (m[METHOD_DIRECT] < 50 || m[METHOD_WINOGRAD] < 30 || m[METHOD_UPSAMPLE] < 20 || m[METHOD_POOL] < 20) {
 			printf("too few cases: %d matrix, %d winograd, %d upsample, %d pool\n", m[0], m[1], m[2], m[3]);
 			wrong++;
 		}

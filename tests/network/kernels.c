@@ -1,4 +1,4 @@
-/* Matrix product, gathering and Winograd's transforms of the fast CPU engine, each by itself against its formula in double, at
+/* Matrix product, staging of rows and Winograd's transforms of the fast CPU engine, each by itself against its formula in double, at
  * every instruction set of this machine: all remainders, images smaller than a kernel, huge, tiny and denormal values,
  * infinities and NaN. */
 #include "tests/network/kernels.h"
@@ -10,15 +10,19 @@ static void gemm(int pixels, int blocks, bool planes)
 	int lanes = k->lanes, step = planes ? 1 : lanes, n[SEGMENTS];
 	float *x[SEGMENTS];
 	struct product m = { .pixels = pixels, .blocks = blocks, .n = n, .n_segments = 1 + pick(planes ? SEGMENTS : 5), .planes = planes,
-	                     .add = pick(2), .block_step = (size_t)((pixels + pick(3)) * lanes) };
-	size_t width = (size_t)(blocks * lanes), size = m.block_step * (size_t)blocks;
-	float *out = values(size, kind), *old = copied(out, size), *bias = values(width, kind), *w;
+	                     .add = pick(2), .out_step = (size_t)(lanes * (1 + pick(3))), .offset = (size_t)(pick(3) * step) };
+	size_t width = (size_t)(blocks * lanes), size;
+	float *out, *old, *bias = values(width, kind), *w;
 	char where[80];
 
+	m.block_step = (size_t)(pixels + pick(3)) * m.out_step;
+	size = m.block_step * (size_t)blocks;
+	out = values(size, kind);
+	old = copied(out, size);
 	for (int s = 0; s < m.n_segments; s++) {
 		n[s] = planes ? 1 : 1 + pick(lanes);
 		m.depth += n[s];
-		x[s] = values((size_t)(pixels * step), kind);
+		x[s] = values(m.offset + (size_t)(pixels * step), kind);
 	}
 	w = values((size_t)m.depth * width, factor(kind));
 	m.out = out;
@@ -30,18 +34,20 @@ static void gemm(int pixels, int blocks, bool planes)
 	snprintf(where, sizeof where, "%d pixels, %d blocks, depth %d, kind %d%s%s%s", pixels, blocks, m.depth, kind,
 	         planes ? ", planes" : "", m.add ? ", add" : "", m.bias ? ", bias" : "");
 	for (int b = 0; b < blocks; b++) {
-		size_t at = (size_t)b * m.block_step, end = at + (size_t)(pixels * lanes);
-		for (int i = 0; i < pixels * lanes; i++) {
-			int p = i / lanes, o = b * lanes + i % lanes;
-			const float *weight = w + o;
+		for (size_t i = (size_t)b * m.block_step; i < (size_t)(b + 1) * m.block_step; i++) {
+			int p = (int)((i - (size_t)b * m.block_step) / m.out_step), o = (int)(i % m.out_step);
+			const float *weight = w + b * lanes + o;
 			struct sum sum = {0};
-			add(&sum, m.add ? (double)old[at + (size_t)i] : m.bias ? (double)bias[o] : 0);
+			if (p >= pixels || o >= lanes) {
+				check_same(out + i, old + i, 1, where);
+				continue;
+			}
+			add(&sum, m.add ? (double)old[i] : m.bias ? (double)bias[b * lanes + o] : 0);
 			for (int s = 0; s < m.n_segments; s++)
 				for (int c = 0; c < n[s]; c++, weight += width)
-					add(&sum, (double)x[s][p * step + c] * (double)*weight);
-			check_sum(out[at + (size_t)i], &sum, where);
+					add(&sum, (double)x[s][m.offset + (size_t)(p * step + c)] * (double)*weight);
+			check_sum(out[i], &sum, where);
 		}
-		check_same(out + end, old + end, m.block_step - (size_t)(pixels * lanes), where);
 	}
 	for (int s = 0; s < m.n_segments; s++)
 		free(x[s]);
@@ -58,162 +64,211 @@ static void test_gemm(void)
 			gemm(pixels, blocks, false);
 			gemm(pixels, blocks, true);
 		}
-	gemm(MAX_GROUP, 2, false);
+	gemm(128, 2, false);
 	gemm(299, 1, false);
 	gemm(300, 2, true);
 }
 
-/* Values of the network's input, and of every set whose values this one may read. */
-static void random_blocks(struct gather *g, struct block *block, size_t *size)
+/* leaky(x * scale + shift) of channel c: a sum of two and its bound. */
+static void check_normed(float got, float x, const struct norm *n, int c, const char *where)
 {
-	bool planes = pick(4) == 0, wide = strstr(set_name, "v4") != NULL;
-	size_t pixels = (size_t)(g->in[0] * g->in[1] * g->in[2]);
+	struct sum sum = {0};
 
-	g->block = block;
-	g->n_blocks = 1 + pick(4);
-	*size = 0;
-	for (int i = 0; i < g->n_blocks; i++) {
-		int lanes = planes ? 1 : wide ? 8 << pick(2) : k->lanes;
-		block[i] = (struct block){ *size, lanes, 1 + pick(lanes) };
-		*size += pixels * (size_t)lanes;
-		if (!planes)
-			*size = (*size + MAX_LANES - 1) / MAX_LANES * MAX_LANES;
+	if (!n->scale) {
+		check((double)got, (double)x, 0, where);
+		return;
 	}
+	add(&sum, (double)x * (double)n->scale[c]);
+	add(&sum, (double)n->shift[c]);
+	if (!(sum.exact > 0)) {
+		sum.exact *= (double)n->slope;
+		sum.size *= (double)n->slope;
+		sum.n++;
+	}
+	check_sum(got, &sum, where);
 }
 
-/* What tap (z, y, x) of output pixel p reads of channel c of a block. */
-static float tapped(const float *memory, const struct gather *g, const struct block *b, int tap, int p, int c)
+static void test_stage(void)
 {
-	int at[3], place = 0;
+	bool wide = strstr(set_name, "v4") != NULL;
 
-	for (int i = 2; i >= 0; tap /= g->kernel[i], p /= g->out[i], i--)
-		at[i] = p % g->out[i] * g->stride[i] + tap % g->kernel[i] - g->kernel[i] / 2;
-	for (int i = 0; i < 3; i++) {
-		if (at[i] < 0 || at[i] >= g->in[i])
-			return 0;
-		place = place * g->in[i] + at[i];
-	}
-	return memory[b->offset + (size_t)place * (size_t)b->lanes + (size_t)c];
-}
-
-static void test_pack(void)
-{
-	for (int round = 0; round < 300; round++) {
-		struct gather g;
-		struct block block[4];
-		size_t size;
-		int taps = 1, all = 1, segments = 0;
-		for (int i = 0; i < 3; i++) {
-			g.in[i] = pick(5) ? 1 + pick(9) : 1;
-			g.kernel[i] = 1 + 2 * pick(3);
-			g.stride[i] = 1 + pick(3);
-			g.out[i] = (g.in[i] - 1) / g.stride[i] + 1;
-			taps *= g.kernel[i];
-			all *= g.out[i];
+	for (int round = 0; round < 3000; round++) {
+		int which = pick(3), L = k->lanes, lanes = which == 0 ? 1 : which == 1 && wide ? 24 - L : L, step = lanes == 1 ? 1 : L;
+		int X = 1 + pick(20), stride = 1 + pick(3), pad = pick(3), width = 1 + pick(24), most = lanes < L ? lanes : L;
+		enum kind kind = (enum kind)pick(KINDS);
+		size_t part = (size_t)((width + pick(2)) * step);
+		float *row = values((size_t)(X * lanes), kind), *scale = values((size_t)L, factor(kind)), *shift = values((size_t)L, kind);
+		float *to = values(part * (size_t)stride, ORDINARY), *old = copied(to, part * (size_t)stride);
+		struct norm n = { lanes == 1 || pick(2) ? NULL : scale, shift, pick(2) ? 0.01f : 1 };
+		bool empty = pick(8) == 0;
+		char where[80];
+		snprintf(where, sizeof where, "stage: X %d, stride %d, pad %d, width %d, lanes %d", X, stride, pad, width, lanes);
+		k->stage(to, part, empty ? NULL : row, lanes, X, stride, pad, width, &n);
+		for (int q = 0; q < stride; q++) {
+			const float *got = to + (size_t)q * part;
+			for (int i = 0; i < width; i++)
+				for (int c = 0; c < most; c++) {
+					int x = i * stride + q - pad;
+					if (empty || x < 0 || x >= X)
+						check((double)got[i * step + c], 0, 0, where);
+					else
+						check_normed(got[i * step + c], row[x * lanes + c], &n, c, where);
+				}
+			check_same(got + width * step, old + (size_t)q * part + width * step, part - (size_t)(width * step), where);
 		}
-		random_blocks(&g, block, &size);
-		int first = pick(all), most = all - first < MAX_GROUP ? all - first : MAX_GROUP, pixels = 1 + pick(most);
-		int tap = pick(taps), n_taps = 1 + pick(taps - tap < 12 ? taps - tap : 12);
-		int L = block[0].lanes == 1 ? 1 : k->lanes;
-		for (int i = 0; i < g.n_blocks; i++)
-			segments += (block[i].channels + L - 1) / L;
-		float *memory = values(size, ORDINARY), *to = values((size_t)(segments * n_taps * pixels * L), ORDINARY), *segment = to;
-		k->pack(to, memory, &g, first, pixels, tap, n_taps);
-		for (int t = tap; t < tap + n_taps; t++)
-			for (int i = 0; i < g.n_blocks; i++)
-				for (int c = 0; c < block[i].channels; c += L, segment += pixels * L)
-					for (int o = 0; o < L && c + o < block[i].channels; o++)
-						for (int p = 0; p < pixels; p++)
-							check((double)segment[p * L + o],
-							      (double)tapped(memory, &g, &block[i], t, first + p, c + o), 0, "pack");
+		free(old);
 		free(to);
-		free(memory);
+		free(shift);
+		free(scale);
+		free(row);
 	}
 }
 
-/* out = T d T' for T [rows][6], d [6][6]: each element is a sum, its terms those of the two-fold sum. */
-static void transform(struct sum *out, const double *T, int rows, const float *d, size_t step)
+/* B' and A' of F(4x4,3x3) and F(2x2,3x3). */
+static const double B4[36] = { 4, 0, -5, 0, 1, 0,  0, -4, -4, 1, 1, 0,  0, 4, -4, -1, 1, 0,
+                               0, -2, -1, 2, 1, 0,  0, 2, -1, -2, 1, 0,  0, 4, 0, -5, 0, 1 };
+static const double B2[16] = { 1, 0, -1, 0,  0, 1, 1, 0,  0, -1, 1, 0,  0, 1, 0, -1 };
+static const double A4[24] = { 1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 0,  0, 1, 1, 4, 4, 0,  0, 1, -1, 8, -8, 1 };
+static const double A2[8] = { 1, 1, 1, 0,  0, 1, -1, -1 };
+
+/* out = T d T' for T [rows][n], d [n][n]: each element is a sum, its terms those of the two-fold sum; size [n][n]: how large
+ * the terms of d were. */
+static void transform(struct sum *out, const double *T, int rows, int n, const double *d, const double *size)
 {
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < rows; j++) {
 			struct sum *s = &out[i * rows + j];
 			*s = (struct sum){0};
-			for (int a = 0; a < 6; a++)
-				for (int b = 0; b < 6; b++)
-					if (T[i * 6 + a] * T[j * 6 + b] != 0)
-						add(s, T[i * 6 + a] * T[j * 6 + b] * (double)d[(size_t)(a * 6 + b) * step]);
+			for (int a = 0; a < n; a++)
+				for (int b = 0; b < n; b++) {
+					double t = T[i * n + a] * T[j * n + b];
+					if (t == 0)
+						continue;
+					add(s, t * d[a * n + b]);
+					s->size += fabs(t) * (size[a * n + b] - fabs(d[a * n + b]));
+				}
+			s->n += 2;
 		}
 }
 
-/* An image of Y x X and a run of its tiles. */
-struct tiles { int Y, X, columns, first, n; size_t step; char where[80]; };
+/* An image of Y x X and a run of its tiles of M x M. */
+struct tiles { int M, Y, X, columns, all, first, n; size_t step, points; char where[80]; };
 
 static struct tiles random_tiles(int Y, int X)
 {
-	struct tiles t = { .Y = Y, .X = X, .columns = (X + 3) / 4 };
-	int all = t.columns * ((Y + 3) / 4);
+	struct tiles t = { .M = pick(2) ? 4 : 2, .Y = Y, .X = X };
 
-	t.first = pick(all);
-	t.n = 1 + pick(all - t.first);
+	t.points = (size_t)((t.M + 2) * (t.M + 2));
+	t.columns = (X + t.M - 1) / t.M;
+	t.all = t.columns * ((Y + t.M - 1) / t.M);
+	t.first = pick(t.all);
+	t.n = 1 + pick(t.all - t.first);
 	t.step = (size_t)((t.n + pick(2)) * k->lanes);
-	snprintf(t.where, sizeof t.where, "%d x %d, tiles %d to %d", Y, X, t.first, t.first + t.n - 1);
+	snprintf(t.where, sizeof t.where, "%d x %d, M %d, tiles %d to %d", Y, X, t.M, t.first, t.first + t.n - 1);
 	return t;
 }
 
-/* Element (i, j) of lane o of the 6x6 input of tile t. */
-static float tile_input(const float *plane, const struct tiles *t, int tile, int i, int j, int o)
+/* Element i of lane o of the input of a tile, normed, and how large what it was made of was. */
+static double tile_input(double *size, const float *plane, const struct tiles *t, const struct norm *n, int tile, int i, int o)
 {
-	int y = tile / t->columns * 4 - 1 + i, x = tile % t->columns * 4 - 1 + j;
+	int N = t->M + 2, y = tile / t->columns * t->M - 1 + i / N, x = tile % t->columns * t->M - 1 + i % N;
+	double v, product;
 
-	return y < 0 || y >= t->Y || x < 0 || x >= t->X ? 0 : plane[(y * t->X + x) * k->lanes + o];
+	*size = 0;
+	if (y < 0 || y >= t->Y || x < 0 || x >= t->X)
+		return 0;
+	v = (double)plane[(y * t->X + x) * k->lanes + o];
+	*size = fabs(v);
+	if (!n->scale)
+		return v;
+	product = v * (double)n->scale[o];
+	v = product + (double)n->shift[o];
+	*size = 2 * (fabs(product) + fabs((double)n->shift[o]));
+	return v > 0 ? v : v * (double)n->slope;
 }
 
 static void winograd_in(int Y, int X)
 {
-	static const double B[36] = { 4, 0, -5, 0, 1, 0,  0, -4, -4, 1, 1, 0,  0, 4, -4, -1, 1, 0,
-	                              0, -2, -1, 2, 1, 0,  0, 2, -1, -2, 1, 0,  0, 4, 0, -5, 0, 1 };
 	struct tiles t = random_tiles(Y, X);
 	enum kind kind = (enum kind)pick(KINDS);
 	size_t lanes = (size_t)k->lanes, used = (size_t)t.n * lanes;
-	float *plane = values((size_t)(Y * X) * lanes, kind), *v = values(WINOGRAD * t.step, ORDINARY);
-	float *old = copied(v, WINOGRAD * t.step), d[36];
+	float *plane = values((size_t)(Y * X) * lanes, kind), *v = values(t.points * t.step, ORDINARY);
+	float *old = copied(v, t.points * t.step), *scale = values(lanes, ORDINARY), *shift = values(lanes, ORDINARY);
+	struct norm n = { pick(2) ? scale : NULL, shift, 0.01f };
+	double d[36], size[36];
 	struct sum sum[36];
 
-	k->winograd_in(v, t.step, plane, Y, X, t.first, t.n);
+	k->winograd_in(t.M, v, t.step, plane, Y, X, t.first, t.n, &n);
 	for (int tile = 0; tile < t.n; tile++)
 		for (int o = 0; o < k->lanes; o++) {
-			for (int i = 0; i < 36; i++)
-				d[i] = tile_input(plane, &t, t.first + tile, i / 6, i % 6, o);
-			transform(sum, B, 6, d, 1);
-			for (size_t i = 0; i < 36; i++)
+			for (int i = 0; i < (int)t.points; i++)
+				d[i] = tile_input(&size[i], plane, &t, &n, t.first + tile, i, o);
+			transform(sum, t.M == 4 ? B4 : B2, t.M + 2, t.M + 2, d, size);
+			for (size_t i = 0; i < t.points; i++)
 				check_sum(v[i * t.step + (size_t)tile * lanes + (size_t)o], &sum[i], t.where);
 		}
-	for (size_t i = 0; i < 36; i++)
+	for (size_t i = 0; i < t.points; i++)
 		check_same(v + i * t.step + used, old + i * t.step + used, t.step - used, t.where);
+	free(shift);
+	free(scale);
 	free(old);
 	free(v);
 	free(plane);
 }
 
+/* Mean and squared deviations of lane o of the tiles, which are as exact as sums in float about a centre. */
+static void check_moments(const double *moments, int n, const float *plane, const struct tiles *t, int o)
+{
+	double mean = 0, square = 0, largest = 0;
+	int pixels = 0;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (int y = 0; y < t->Y; y++)
+			for (int x = 0; x < t->X; x++) {
+				int tile = y / t->M * t->columns + x / t->M;
+				double v = (double)plane[(y * t->X + x) * k->lanes + o];
+				if (tile < t->first || tile >= t->first + t->n)
+					continue;
+				largest = fmax(largest, fabs(v));
+				pixels += pass == 0;
+				mean += pass == 0 ? v : 0;
+				square += pass == 0 ? 0 : (v - mean / pixels) * (v - mean / pixels);
+			}
+	mean /= pixels;
+	if (n != pixels)
+		wrong_value(n, pixels, 0, t->where);
+	if (!isfinite(mean)) {
+		if (isfinite(moments[o]) || isfinite(moments[k->lanes + o]))
+			wrong_value(moments[o], mean, 0, t->where);
+		return;
+	}
+	check(moments[o], mean, 0x1p-18 * largest + LEAST, t->where);
+	check(moments[k->lanes + o], square, 0x1p-14 * pixels * largest * largest + LEAST, t->where);
+}
+
 static void winograd_out(int Y, int X)
 {
-	static const double A[24] = { 1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 0,  0, 1, 1, 4, 4, 0,  0, 1, -1, 8, -8, 1 };
 	struct tiles t = random_tiles(Y, X);
 	enum kind kind = (enum kind)pick(KINDS);
-	int L = k->lanes;
-	size_t size = (size_t)(Y * X * L);
-	float *plane = values(size, ORDINARY), *old = copied(plane, size), *m = values(WINOGRAD * t.step, kind);
+	int L = k->lanes, M = t.M, n;
+	size_t area = (size_t)(Y * X * L);
+	float *plane = values(area, ORDINARY), *old = copied(plane, area), *m = values(t.points * t.step, kind);
 	float *bias = values((size_t)L, kind), *given = pick(2) ? bias : NULL;
+	double moments[2 * MAX_LANES], d[36], size[36], *measured = pick(2) ? moments : NULL;
 	struct sum sum[16];
 
-	k->winograd_out(plane, m, t.step, Y, X, t.first, t.n, given);
-	for (int tile = 0; tile < t.columns * ((Y + 3) / 4); tile++)
+	n = k->winograd_out(M, plane, m, t.step, Y, X, t.first, t.n, given, measured);
+	for (int tile = 0; tile < t.all; tile++)
 		for (int o = 0; o < L; o++) {
 			bool in = tile >= t.first && tile < t.first + t.n;
+			for (size_t i = 0; i < t.points && in; i++) {
+				d[i] = (double)m[i * t.step + (size_t)((tile - t.first) * L + o)];
+				size[i] = fabs(d[i]);
+			}
 			if (in)
-				transform(sum, A, 4, m + (tile - t.first) * L + o, t.step);
-			for (int i = 0; i < 16; i++) {
-				int y = tile / t.columns * 4 + i / 4, x = tile % t.columns * 4 + i % 4, at = (y * X + x) * L + o;
+				transform(sum, M == 4 ? A4 : A2, M, M + 2, d, size);
+			for (int i = 0; i < M * M; i++) {
+				int y = tile / t.columns * M + i / M, x = tile % t.columns * M + i % M, at = (y * X + x) * L + o;
 				if (y >= Y || x >= X)
 					continue;
 				if (in && given)
@@ -224,6 +279,8 @@ static void winograd_out(int Y, int X)
 					check_same(plane + at, old + at, 1, t.where);
 			}
 		}
+	for (int o = 0; o < L && measured; o++)
+		check_moments(moments, n, plane, &t, o);
 	free(bias);
 	free(m);
 	free(old);
@@ -247,7 +304,7 @@ static void test_winograd_out(void)
 int main(void)
 {
 	static const struct kernel_test test[] = {
-		{ "gemm", test_gemm }, { "pack", test_pack }, { "winograd_in", test_winograd_in }, { "winograd_out", test_winograd_out },
+		{ "gemm", test_gemm }, { "stage", test_stage }, { "winograd_in", test_winograd_in }, { "winograd_out", test_winograd_out },
 	};
 
 	return test_kernels(test, sizeof test / sizeof *test);
