@@ -43,7 +43,7 @@ static double layer_flops(const struct network *n, const struct node *node)
 /* peak_flops: what is possible in a second. */
 static void print_layer(const struct network *n, const struct step *s, double time, double total, double peak_flops)
 {
-	static const char *const method[] = { [METHOD_MATRIX] = "matrix", [METHOD_WINOGRAD] = "Winograd", [METHOD_UPSAMPLE] = "transposed",
+	static const char *const method[] = { [METHOD_DIRECT] = "direct", [METHOD_WINOGRAD] = "Winograd", [METHOD_UPSAMPLE] = "transposed",
 	                                      [METHOD_POOL] = "pool" };
 	const struct node *node = s->node;
 	const int64_t *size = n->value[node->out].size;
