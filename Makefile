@@ -19,7 +19,7 @@ $(if $(OPT.$(FLAVOR)),,$(error FLAVOR=$(FLAVOR): use release, debug or asan))
 # What the build needs is kept apart from CPPFLAGS, CFLAGS, LDFLAGS: those are the user's.
 cpp  := -I. -D_XOPEN_SOURCE=700 -DQUALM_VERSION='"$(VERSION)"'
 cc   := -std=c11 -ffp-contract=off -pthread $(WARN) $(OPT.$(FLAVOR))
-libs := -Wl,--as-needed -lpng -lzip -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -lz -lm
+libs := -Wl,--as-needed -lpng -lzip -ldeflate -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -lz -lm
 
 # A new file is a new program, module or test: no list to edit.
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
