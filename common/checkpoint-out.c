@@ -106,8 +106,13 @@ bool checkpoint_commit(struct checkpoint_out *o, const char *path)
 	free(name);
 	put_id(&z, stem);
 	free(stem);
-	free(o->pickle.data);
+	checkpoint_drop(o);
+	return zip_commit(&z);
+}
+
+void checkpoint_drop(struct checkpoint_out *o)
+{
+	pickle_drop(&o->pickle);
 	free(o->storage);
 	*o = (struct checkpoint_out){0};
-	return zip_commit(&z);
 }

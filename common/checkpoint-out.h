@@ -24,4 +24,5 @@ void checkpoint_begin(struct checkpoint_out *o);
 void checkpoint_put_tensor(struct checkpoint_out *o, int n_dims, const int64_t *dim, const float *data);
 /* The file appears whole or not at all; o is empty either way.  fail()s XIO, or XDATA over 4 GiB. */
 bool checkpoint_commit(struct checkpoint_out *o, const char *path);
+void checkpoint_drop(struct checkpoint_out *o);            /* instead of a commit */
 #endif

@@ -22,8 +22,7 @@ static const struct pickle_value *tensor_call(const struct pickle_value *v)
 	return is_call(v, GLOBAL_REBUILD_TENSOR_V2, 4) || is_call(v, GLOBAL_REBUILD_TENSOR, 4) ? v : NULL;
 }
 
-/* Elements of t; false when they overflow. */
-static bool count_of(size_t *count, const struct checkpoint_tensor *t)
+bool checkpoint_count(size_t *count, const struct checkpoint_tensor *t)
 {
 	bool empty = false;
 
@@ -61,7 +60,7 @@ bool checkpoint_tensor_read(struct checkpoint_tensor *t, struct checkpoint_store
 		if (t->dim[d] == 1)                     /* never walked, and then any number may stand there */
 			t->stride[d] = 0;
 	}
-	if (!count_of(&count, t))
+	if (!checkpoint_count(&count, t))
 		return fail(XDATA, "%s: the size of tensor %s overflows", s->path, t->name);
 	if (count == 0)
 		return true;
@@ -99,7 +98,7 @@ bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkp
 	int64_t size = (int64_t)dtype_size(t->type), index[TENSOR_DIMS] = { 0 }, at = t->offset;
 	size_t count;
 
-	if (!count_of(&count, t) || count == 0)
+	if (!checkpoint_count(&count, t) || count == 0)
 		return true;
 	if (in_order(t)) {
 		dtype_to_float(out, data + at * size, t->type, count);
@@ -133,8 +132,7 @@ static const char *without_prefixes(const char *name)
 	}
 }
 
-/* A second name of a weight that the state_dict also holds under its first (contract 3.3). */
-static bool is_second_name(const char *name)
+bool checkpoint_is_second_name(const char *name)
 {
 	return !strncmp(name, "decoder.encoder.", 16) || strstr(name, ".all_modules.");
 }
@@ -204,18 +202,18 @@ static bool hash_weights(struct checkpoint *c)
 	float *values;
 
 	for (int i = 0; i < c->n_tensors; i++) {
-		count_of(&n, &c->tensor[i]);
+		checkpoint_count(&n, &c->tensor[i]);
 		most = n > most ? n : most;
-		if (!is_second_name(c->tensor[i].name) && (total += n) / 16 > c->store->file_size)
+		if (!checkpoint_is_second_name(c->tensor[i].name) && (total += n) / 16 > c->store->file_size)
 			return fail(XDATA, "%s: the tensors have many times more elements than the file", c->store->path);
 	}
 	values = xmalloc(most, sizeof *values);
 	for (int i = 0; i < c->n_tensors; i++) {
 		const struct checkpoint_tensor *t = &c->tensor[c->store->by_name[i]];
 		int64_t dims = t->n_dims;
-		if (is_second_name(t->name))
+		if (checkpoint_is_second_name(t->name))
 			continue;
-		count_of(&n, t);
+		checkpoint_count(&n, t);
 		checkpoint_load(values, c, t);
 		h = hash_bytes(h, t->name, strlen(t->name) + 1);
 		h = hash_bytes(h, &dims, sizeof dims);
@@ -273,6 +271,8 @@ static bool read_settings(struct checkpoint *c, const struct pickle_value *root)
 	const struct pickle_value *init = pickle_get(root, "init_args");
 	const char *path = c->store->path;
 
+	if (!pickle_int(&c->epoch, pickle_get(root, "current_epoch")))
+		c->epoch = -1;
 	return read_text(&c->trainer_name, pickle_get(root, "trainer_name"), "trainer_name", path) &&
 	       read_text(&c->configuration, pickle_get(init, "configuration"), "init_args.configuration", path) &&
 	       read_text(&c->fold, pickle_get(init, "fold"), "init_args.fold", path) &&

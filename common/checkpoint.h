@@ -24,6 +24,7 @@ struct checkpoint {
 	char *trainer_name;                      /* NULL if missing */
 	char *configuration;                     /* init_args.configuration, NULL if missing */
 	char *fold;                              /* init_args.fold as text, NULL if missing */
+	int64_t epoch;                           /* current_epoch: how many are finished; -1 if missing */
 	bool has_mirroring;                      /* inference_allowed_mirroring_axes present and not None */
 	int n_mirror;
 	int mirror_axis[3];                      /* ascending */
@@ -36,5 +37,9 @@ bool checkpoint_open(struct checkpoint *c, const char *path);
 const struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, const char *name);
 /* The tensor's elements in C order as fp32 (strides, offsets, aliases, half storages resolved). out: product of dims. */
 bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkpoint_tensor *t);
+/* Elements of t; false when they overflow, which those of an open checkpoint do not. */
+bool checkpoint_count(size_t *count, const struct checkpoint_tensor *t);
+/* A second name of a weight that the state_dict also holds under its first (contract 3.3). */
+bool checkpoint_is_second_name(const char *name);
 void checkpoint_close(struct checkpoint *c);
 #endif

@@ -31,11 +31,14 @@ void pickle_begin(struct pickle_out *o)
 	put_op(o, 2);
 }
 
-void pickle_end(struct pickle_out *o)
+void pickle_end(struct pickle_out *o) { put_op(o, STOP); }
+
+void pickle_drop(struct pickle_out *o)
 {
-	put_op(o, STOP);
 	while (o->globals)
 		free(o->global[--o->globals]);
+	free(o->data);
+	*o = (struct pickle_out){0};
 }
 
 void pickle_put_none(struct pickle_out *o) { put_op(o, NONE); }
@@ -134,3 +137,56 @@ void pickle_put_json(struct pickle_out *o, json_object *v)
 		break;
 	}
 }
+
+static bool put_items(struct pickle_out *o, const struct pickle_value *v, int depth);
+
+static bool put_value(struct pickle_out *o, const struct pickle_value *v, int depth)
+{
+	int64_t i;
+	double r;
+
+	if (!depth)
+		return fail(XDATA, "what the pickle holds is nested too deeply");
+	switch (v->kind) {
+	case PICKLE_NONE: pickle_put_none(o); return true;
+	case PICKLE_BOOL: pickle_put_bool(o, v->i); return true;
+	case PICKLE_INT: pickle_put_int(o, v->i); return true;
+	case PICKLE_REAL: pickle_put_real(o, v->r); return true;
+	case PICKLE_TEXT:
+		put_op(o, BINUNICODE);
+		put_little(o, v->length, 4);
+		put(o, v->s, v->length);
+		return true;
+	case PICKLE_TUPLE: case PICKLE_LIST: case PICKLE_DICT: return put_items(o, v, depth);
+	case PICKLE_OBJECT:
+		if (v->global == GLOBAL_DEVICE) {
+			pickle_put_global(o, "torch", "device");
+			if (!put_items(o, v->args, depth))
+				return false;
+			pickle_call(o);
+			return true;
+		}
+		if (pickle_int(&i, v))
+			pickle_put_int(o, i);
+		else if (pickle_real(&r, v))
+			pickle_put_real(o, r);
+		else
+			return fail(XDATA, "the pickle holds an object that is not copied");
+		return true;
+	default: return fail(XDATA, "the pickle holds a value that is not copied");
+	}
+}
+
+static bool put_items(struct pickle_out *o, const struct pickle_value *v, int depth)
+{
+	put_op(o, v->kind == PICKLE_DICT ? EMPTY_DICT : v->kind == PICKLE_LIST ? EMPTY_LIST : MARK);
+	if (v->kind != PICKLE_TUPLE)
+		put_op(o, MARK);
+	for (size_t i = 0; i < v->n; i++)
+		if (!put_value(o, v->item[i], depth - 1))
+			return false;
+	put_op(o, v->kind == PICKLE_DICT ? SETITEMS : v->kind == PICKLE_LIST ? APPENDS : TUPLE);
+	return true;
+}
+
+bool pickle_put_value(struct pickle_out *o, const struct pickle_value *v) { return put_value(o, v, 64); }

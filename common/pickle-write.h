@@ -4,25 +4,27 @@
 #ifndef COMMON_PICKLE_WRITE_H
 #define COMMON_PICKLE_WRITE_H
 #include <json-c/json.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "common/pickle.h"
 
 struct pickle_out {
-	char *data;              /* malloc'ed; free() it */
+	char *data;
 	size_t n, room;
 	int globals;             /* spelled out so far */
 	char *global[16];
 };
 
 void pickle_begin(struct pickle_out *o);                   /* o is zeroed */
-void pickle_end(struct pickle_out *o);                     /* only data and n are left */
+void pickle_end(struct pickle_out *o);                     /* data now holds n bytes of a whole pickle */
+void pickle_drop(struct pickle_out *o);                    /* frees all of it */
 void pickle_put_none(struct pickle_out *o);
 void pickle_put_bool(struct pickle_out *o, bool v);
 void pickle_put_int(struct pickle_out *o, int64_t v);
 void pickle_put_real(struct pickle_out *o, double v);
 void pickle_put_text(struct pickle_out *o, const char *s);
 void pickle_put_json(struct pickle_out *o, json_object *v);        /* as Python's json.load gives it */
+/* What was read from another pickle; numpy's numbers become Python's.  fail()s XDATA on tensors and other objects, and
+ * on what is nested without end. */
+bool pickle_put_value(struct pickle_out *o, const struct pickle_value *v);
 
 void pickle_open_dict(struct pickle_out *o);
 void pickle_close_dict(struct pickle_out *o);

@@ -32,6 +32,7 @@ calibrate-dice    scores.tsv      fit+--no-bound                        text
 triage            scores.tsv      -b+1                                  text
 fingerprint       -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 train-checkpoints -               -n+--epochs+6                         text
+checkpoints       -               list+MODEL                            text
 plan              -               -o+pre.d+raw/Dataset506_Phantom       text
 split             -               --clean+-o+pre.d+raw/Dataset506_Phantom    text
 sample-patches    -               -c+2d+-i+4+-b+3+-o+pre.d+raw/Dataset506_Phantom    stream
