@@ -39,7 +39,7 @@ class Side:
         line = self.process.stdout.readline()
         if not line:
             with open(self.log) as f:
-                raise SystemExit(f'bench-peer: {self.name} ended: {f.read()[-2000:]}')
+                raise ChildProcessError(f'{self.name} ended: {f.read()[-2000:]}')
         return line.split()
 
     def run(self, patches, seconds):
@@ -89,21 +89,27 @@ def find_checkpoint(o, name):
 
 def open_sides(o, checkpoint, batch, peer_batch, source):
     forward = f'{o.build}/tests/bench/forward'
-    sides = []
-    for name, how in (('qualm, threads share a patch', ['-j']), ('qualm, a patch a thread', ['-w'])):
-        target = f'{o.work}/{len(sides)}.f32'
-        sides.append(Side(name, [forward, '--serve', how[0], o.threads, '-b', str(batch), '-i', source, '-o', target, checkpoint],
-                          target, f'{o.work}/{len(sides)}.log', f'{o.work}/inductor'))
+    sides, missing = [], []
+    for name, how in (('qualm, threads share a patch', '-j'), ('qualm, a patch a thread', '-w')):
+        target, log = f'{o.work}/{name}.f32', f'{o.work}/{name}.log'
+        command = [forward, '--serve', how, o.threads, '-b', str(batch), '-i', source, '-o', target, checkpoint]
+        sides.append(Side(name, command, target, log, f'{o.work}/inductor'))
     for name, variant, tuned in TORCH[:2] if o.peer == 'self' else TORCH:
-        target = f'{o.work}/{len(sides)}.f32'
+        target, log = f'{o.work}/{name}.f32', f'{o.work}/{name}.log'
         if o.peer == 'self':
             command = [forward, '--serve', '-e', 'ref', '-b', str(peer_batch), '-i', source, '-o', target, checkpoint]
         else:
             command = [f'{o.peer}/bin/python', f'{HERE}/peer-torch.py', variant, o.threads, str(peer_batch), source, target,
                        checkpoint]
-        sides.append(Side(name, command, target, f'{o.work}/{len(sides)}.log', f'{o.work}/inductor', tuned))
-        say(f'  {name}: ready after {sides[-1].setup:.1f} s')
-    return sides
+        try:
+            sides.append(Side(name, command, target, log, f'{o.work}/inductor', tuned))
+            say(f'  {name}: ready after {sides[-1].setup:.1f} s')
+        except ChildProcessError as e:
+            if variant == 'eager':
+                raise
+            say(e)
+            missing.append(name)
+    return sides, missing
 
 
 def forward_network(o, results, name):
@@ -116,7 +122,7 @@ def forward_network(o, results, name):
     name = os.path.basename(name)
     say(f'forward: {name}')
     several = gflop * mirrors <= MOST_GFLOP
-    sides = open_sides(o, checkpoint, mirrors, mirrors if several else 1, source)
+    sides, missing = open_sides(o, checkpoint, mirrors, mirrors if several else 1, source)
     for r in range(o.rounds):
         for side in sides:
             ours = side.name.startswith('qualm')
@@ -129,6 +135,8 @@ def forward_network(o, results, name):
     for patches in (1, mirrors):
         results.begin('forward', f'{name} x{patches}', o.about)
         results.add('forward', f'{name} x{patches}', 'network', dims=dims, gflop=gflop * patches)
+        for way in missing:
+            results.add('forward', f'{name} x{patches}', way, failed='does not run')
     for side in sides:
         side.close()
         difference, agreement = compare(reference.output, side.output, outputs, voxels)
@@ -137,7 +145,7 @@ def forward_network(o, results, name):
                         most_ms=1e3 * max(times), passes=len(times), setup_s=side.setup, peak_mib=side.peak_mib,
                         difference=difference, label_agreement=agreement)
         if not side.name.startswith('qualm'):
-            results.add('forward', f'{name} x{mirrors}', f'{side.name}, one by one', 
+            results.add('forward', f'{name} x{mirrors}', f'{side.name}, one by one',
                         ms=1e3 * mirrors * statistics.median(side.times[1]))
 
 
@@ -181,7 +189,10 @@ def main():
     os.makedirs(o.work, exist_ok=True)
     results = table.load(o.results)
     o.about = about(o)
-    {'forward': forward, 'jobs': jobs.run, 'layers': layers.run, 'training': training.run}[o.part](o, results, say)
+    try:
+        {'forward': forward, 'jobs': jobs.run, 'layers': layers.run, 'training': training.run}[o.part](o, results, say)
+    except (ChildProcessError, subprocess.CalledProcessError) as e:
+        raise SystemExit(f'bench-peer: {e}')
     table.save(results, o.results)
 
 

@@ -55,6 +55,7 @@ r.add('jobs', '-h', 'job', runs=1, target='')
 for name, ms in (('qualm, threads share a patch', 120.), ('qualm, a patch a thread', 100.), ('eager', 420.), ('eager, one by one', 400.),
                  ('compile, malloc', 250.), ('compile, malloc, one by one', 230.)):
     r.add('forward', 'net x4', name, ms=ms, difference=1e-5, label_agreement=.99999)
+r.add('forward', 'net x4', 'jit, malloc', failed='does not run')
 r.add('forward', 'net x4', 'network', dims=2, gflop=40.)
 r.add('jobs', 'job', 'qualm', seconds=2., peak_mib=100., rounds=2)
 r.add('jobs', 'job', 'nnunetv2', seconds=60., peak_mib=1000., rounds=2)
@@ -67,6 +68,7 @@ results.save(r, 'known.tsv')
 X
 py "$TESTS/bench/report.py" known.tsv known.md
 grep -qF '| net | 4 | 40 | 100 | 400 | 230 | compile, malloc, one by one | **2.3** (2.4) | 400 | 4 (3.3) | 1.0e-05 | 99.9990 % |' known.md
+grep -qF '| jit, malloc | does not run |' known.md
 grep -qF '| job | 2 | 60 (12 runs) | 30 (20) | 100 | 1000 | 0.1 (0.33) | 50.0000 % | 2 |' known.md
 grep -qF '| -h | 1 | 10 | 10 | 1 | 1 | 1 | - |  |' known.md
 grep -qF '| training iteration, net | 12 | 192x160 | 0.5 | 1 | 2 (1.5) | 100 | 800 |' known.md

@@ -57,7 +57,7 @@ def fastest(r, subject, names):
 
 def sides(r, subject):
     """Our fastest way, milliseconds of it, of the fastest PyTorch (with its name) and of its default way."""
-    names = [v for v in r.variants('forward', subject) if v != 'network']
+    names = [v for v in r.variants('forward', subject) if r.get('forward', subject, v, 'ms')]
     ours, ms = fastest(r, subject, [v for v in names if v.startswith('qualm')])
     way, best = fastest(r, subject, [v for v in names if not v.startswith('qualm')])
     eager = min(x for x in (r.number('forward', subject, v, 'ms') for v in ('eager', 'eager, one by one')) if x)
@@ -111,7 +111,7 @@ def forward(r):
                 ms, least, most, setup, peak = (r.number('forward', subject, v, m) for m in
                                                 ('ms', 'least_ms', 'most_ms', 'setup_s', 'peak_mib'))
                 span = '-' if least is None else f'{digits(least)} to {digits(most)}'
-                lines.append(cells(v, digits(ms), span, digits(setup), digits(peak, 4)))
+                lines.append(cells(v, r.get('forward', subject, v, 'failed') or digits(ms), span, digits(setup), digits(peak, 4)))
         lines.append('')
     return lines
 
