@@ -10,21 +10,13 @@
 #include <string.h>
 #include "common/die.h"
 #include "filters/infer-checkpoint/cpu_kernels.h"
+#include "tests/network/random.h"
 
 static const double U = 0x1p-24, LEAST = 0x1p-149;
 static const struct kernels *k;                 /* the set under test */
 static const char *set_name, *kernel_name;
 static double worst;                            /* largest error of this kernel as a share of its bound */
 static int wrong;
-static unsigned long long state;
-
-static inline int pick(int n)
-{
-	state = state * 6364136223846793005ull + 1442695040888963407ull;
-	return (int)((state >> 33) % (unsigned)n);
-}
-
-static inline float uniform(void) { return (float)pick(1 << 20) / (1 << 19) - 1; }
 
 enum kind { ORDINARY, TINY, DENORMAL, LARGE, MIXED, BROKEN, KINDS };
 
