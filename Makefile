@@ -29,7 +29,8 @@ SCRIPTS := qualm uncertainty predict ensemble find-best check plot choose member
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
 # In common/ products are fused with sums where fma() says so and nowhere else, so that every set gives the same bytes.
-ifeq ($(shell uname -m),x86_64)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(MACHINE),x86_64)
 ISAS := base v3 v4 v4n
 march.v3 := -march=x86-64-v3
 march.v4 := -march=x86-64-v4
@@ -82,7 +83,8 @@ $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
 isa.common  := -ffp-contract=off -fno-trapping-math -fno-math-errno
-isa.filters := -ffp-contract=fast
+# Sums must stay in registers: neither may values go from one round of a loop to the next nor loads be moved away from their use.
+isa.filters := -ffp-contract=fast -fno-predictive-commoning -fno-schedule-insns
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags
 	@mkdir -p $$(@D)

@@ -2,7 +2,8 @@
 #include "filters/infer-checkpoint/cpu_vector.h"
 
 /* Accumulators that fit the registers: pixels of a tile with one and with two blocks of output channels. */
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define WIDE_TILES
 enum { TILE_1 = 12, TILE_2 = 12 };              /* 32 registers: 24 sums, 2 weights, inputs broadcast */
 #else
 enum { TILE_1 = 12, TILE_2 = 6 };               /* 16 registers: 12 sums, 2 weights */
@@ -59,7 +60,7 @@ INLINE void tiles(const struct product *m, const int STEP)
 		CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1) CASE(6, 1)
 		CASE(7, 1) CASE(8, 1) CASE(9, 1) CASE(10, 1) CASE(11, 1) CASE(12, 1)
 		CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(4, 2) CASE(5, 2) CASE(6, 2)
-#ifdef __AVX512F__
+#ifdef WIDE_TILES
 		CASE(7, 2) CASE(8, 2) CASE(9, 2) CASE(10, 2) CASE(11, 2) CASE(12, 2)
 #endif
 		}
