@@ -76,6 +76,14 @@ $(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
 
+## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
+BARE := kernels pointwise cpu
+BARE_PARTS := $(call objects,$(wildcard filters/infer-checkpoint/cpu*.c) filters/infer-checkpoint/ref.c $(patsubst %,common/%.c,die io opt parallel))
+$(BARE:%=$(B)/bare/%): $(B)/bare/%: $(B)/obj/tests/network/%.o $(BARE_PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(LDLIBS) -lm
+bare: $(BARE:%=$(B)/bare/%)
+
 $(B)/libcommon.a: $(COMMON)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -149,4 +157,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all bench-memory bench-peer evidence tests check check-asan lint demo bench install uninstall clean help FORCE
+.PHONY: all bare bench-memory bench-peer evidence tests check check-asan lint demo bench install uninstall clean help FORCE
