@@ -12,8 +12,8 @@ struct train_engine {
 	const char *name;
 	/* NULL after fail() (XDATA over memory_limit, XDEVICE).  The network stays valid until close. */
 	void *(*open)(const struct network *n, int batch, int threads);
-	/* weights: [n->n_weights].  in: [batch][n_inputs][patch].  logits[i]: [batch][n_outputs][size of head i], i = 0 the finest
-	 * (network_head_value()), NULL where nobody wants it.  weights and in stay as they are until backward is done. */
+	/* weights: [n->n_weights].  in: [batch][n_inputs][patch].  logits[i]: [batch][n_outputs][size of head i], i = 0 the
+	 * finest (network_head_value()), NULL where nobody wants it.  weights and in stay as they are until backward is done. */
 	void (*forward)(void *e, const float *weights, const float *in, float *const *logits);
 	/* Of the last forward.  d_logits[i]: the loss's derivative by logits[i], same shape, NULL for zero (the deepest head's).
 	 * gradients: [n->n_weights], overwritten: the derivatives by the weights, 0 for what has none. */

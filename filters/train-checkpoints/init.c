@@ -30,11 +30,14 @@ void init_weights(float *weights, const struct network *n, uint64_t seed)
 		const int vector[3] = { o->bias, o->gamma, o->beta };
 		if (o->weight >= 0) {
 			const struct parameter *p = &n->parameter[o->weight];
-			double fan_in = (double)p->dim[1] * o->kernel[0] * o->kernel[1] * o->kernel[2];
-			normal(weights + p->offset, p->count, sqrt(2 / (1 + 0.01 * 0.01) / fan_in), seed, stream + (uint64_t)o->weight);
+			double fan_in = (double)p->dim[1] * o->kernel[0] * o->kernel[1] * o->kernel[2], slope = 0.01;
+			double deviation = sqrt(2 / (1 + slope * slope) / fan_in);
+			normal(weights + p->offset, p->count, deviation, seed, stream + (uint64_t)o->weight);
 		}
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 3; k++) {
+			float x = k == 1 && o->residual < 0 ? 1 : 0;
 			if (vector[k] >= 0)
-				fill(weights + n->parameter[vector[k]].offset, (size_t)o->c_out, k == 1 && o->residual < 0 ? 1 : 0);
+				fill(weights + n->parameter[vector[k]].offset, (size_t)o->c_out, x);
+		}
 	}
 }

@@ -13,9 +13,10 @@ INLINE float of_bits(uint32_t b) { float x; memcpy(&x, &b, sizeof x); return x; 
  * (|r| <= log 2 / 2: what is left out is below 1e-8). */
 INLINE float exp_of(float x)
 {
-	const float magic = 0x1.8p23f;                          /* what is added moves the nearest whole number to the last bits */
+	const float magic = 0x1.8p23f;                  /* when it is added, the nearest whole number is in the last bits */
 	float clamped = x < -87 ? -87 : x, shifted = clamped * 0x1.715476p+0f + magic, k = shifted - magic;
-	float r = (clamped - k * 0x1.62e4p-1f) - k * 0x1.7f7d1cp-20f, p = 1.0f / 5040;  /* log 2 in two parts, k times the first exact */
+	float r = (clamped - k * 0x1.62e4p-1f) - k * 0x1.7f7d1cp-20f;    /* log 2 in two parts; k times the first is exact */
+	float p = 1.0f / 5040;
 
 	p = p * r + 1.0f / 720;
 	p = p * r + 1.0f / 120;
@@ -230,8 +231,8 @@ static double squares(const float *x, size_t n)
 	return total;
 }
 
-static void step(float *restrict w, float *restrict v, const float *restrict x, size_t n, float factor, float decay, float momentum,
-                 float rate)
+static void step(float *restrict w, float *restrict v, const float *restrict x, size_t n, float factor, float decay,
+                 float momentum, float rate)
 {
 	for (size_t i = 0; i < n; i++) {
 		float g = factor * x[i] + decay * w[i];

@@ -137,11 +137,17 @@ static struct lanes_run run_of(const struct loss *s, const struct piece *p, size
 	size_t at = (size_t)p->sample * outputs * v + i;
 
 	return (struct lanes_run){
-		.n = left < LANES_RUN ? (int)left : LANES_RUN, .n_outputs = s->n->n_outputs, .region = s->region, .ignore = s->l->ignore,
-		.target = s->target[p->head] + (size_t)p->sample * v + i, .logits = s->logits[p->head] + at, .stride = v,
+		.n = left < LANES_RUN ? (int)left : LANES_RUN, .n_outputs = s->n->n_outputs, .region = s->region,
+		.ignore = s->l->ignore, .target = s->target[p->head] + (size_t)p->sample * v + i,
+		.logits = s->logits[p->head] + at, .stride = v,
 		.p = s->d_logits ? s->d_logits[p->head] + at : s->scratch + (size_t)worker * outputs * LANES_RUN,
 		.p_stride = s->d_logits ? v : LANES_RUN
 	};
+}
+
+static struct lanes_slope *slope_of(const struct loss *s, int head, int sample)
+{
+	return s->slope + ((size_t)head * (size_t)s->batch + (size_t)sample) * (size_t)s->n->n_outputs;
 }
 
 static struct lanes_sums *sums_of(const struct loss *s, int piece) { return s->sums + (size_t)piece * (size_t)s->n->n_outputs; }
@@ -163,7 +169,7 @@ static void derive_piece(void *loss, int i, int worker)
 {
 	struct loss *s = loss;
 	const struct piece *p = &s->piece[i];
-	const struct lanes_slope *slope = s->slope + ((size_t)p->head * (size_t)s->batch + (size_t)p->sample) * (size_t)s->n->n_outputs;
+	const struct lanes_slope *slope = slope_of(s, p->head, p->sample);
 
 	for (size_t at = p->from; at < p->from + p->n; at += LANES_RUN) {
 		struct lanes_run r = run_of(s, p, at, worker);
@@ -210,7 +216,7 @@ static double dice(struct loss *s, int head, double weight)
 
 	for (int b = 0; b < s->batch; b++)
 		for (int c = 0; c < s->n->n_outputs; c++) {
-			struct lanes_slope *slope = &s->slope[((size_t)head * (size_t)s->batch + (size_t)b) * (size_t)s->n->n_outputs + (size_t)c];
+			struct lanes_slope *slope = slope_of(s, head, b) + c;
 			struct lanes_sums t = gather(s, head, s->batch_dice ? -1 : b, c);
 			double above = 2 * t.tp + e, below = t.target + t.p + e;
 			*slope = (struct lanes_slope){0};

@@ -38,8 +38,8 @@ static void *ref_open(const struct network *n, int batch, int threads)
 		bytes += 3 * sizeof(double) * value_count(e, i);        /* at most: a value of each is below memory_limit */
 	if (bytes > memory_limit) {
 		free(e);
-		fail(XDATA, "the plain engine needs %zu MiB for a batch of %d; the limit is %zu MiB (--memory raises it)", bytes >> 20,
-		     batch, memory_limit >> 20);
+		fail(XDATA, "the plain engine needs %zu MiB for a batch of %d; the limit is %zu MiB (--memory raises it)",
+		     bytes >> 20, batch, memory_limit >> 20);
 		return NULL;
 	}
 	e->value = xcalloc((size_t)n->n_values, sizeof *e->value);

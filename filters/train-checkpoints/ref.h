@@ -9,7 +9,7 @@ struct ref {
 	const float *weights;
 	double **value;          /* [n_values]: [batch][channels][size] */
 	double **d_value;        /* [n_values]: the loss's derivative by each */
-	double **standard;       /* [n_nodes]: [batch][c_out][size], before the norm's weights: mean 0, variance 1; NULL without norm */
+	double **standard;       /* [n_nodes]: [batch][c_out][size] before gamma and beta: mean 0, variance 1 */
 	double **scale;          /* [n_nodes]: [batch][c_out], 1 / sqrt(variance + eps) */
 	double **part;           /* [n_nodes][3]: [batch][c_out] sums of the derivatives by bias, gamma, beta */
 };

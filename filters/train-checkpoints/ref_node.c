@@ -80,7 +80,8 @@ static void forward_channel(void *work, int index, int worker)
 
 /* d: of the norm's output, becomes that of its input:
  * gamma scale (d - mean(d) - standard mean(d standard)) (Ioffe and Szegedy, 2015, over a channel of one sample). */
-static void normalise_back(double *d, const double *standard, double scale, size_t n, double gamma, double *d_gamma, double *d_beta)
+static void normalise_back(double *d, const double *standard, double scale, size_t n, double gamma, double *d_gamma,
+                           double *d_beta)
 {
 	*d_gamma = *d_beta = 0;
 	for (size_t i = 0; i < n; i++) {

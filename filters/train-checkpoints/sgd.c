@@ -64,8 +64,8 @@ static void step_piece(void *arg, int i, int worker)
 	               (float)t->s->weight_decay, (float)t->s->momentum, t->rate);
 }
 
-double sgd_step(const struct sgd *s, const struct network *n, float *weights, float *momentum, const float *gradients, double rate,
-                int threads)
+double sgd_step(const struct sgd *s, const struct network *n, float *weights, float *momentum, const float *gradients,
+                double rate, int threads)
 {
 	int n_pieces = cut(NULL, n);
 	struct piece *piece = xmalloc((size_t)n_pieces, sizeof *piece);

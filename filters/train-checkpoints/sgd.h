@@ -15,6 +15,6 @@ bool sgd_trains(const struct network *n, int parameter);
  *	g = f g + weight_decay p;  v = momentum v + g;  p = p - rate (g + momentum v)
  * v: the momentum buffer, 0 before the first step (torch's "v = g" then).  weights, momentum, gradients: [n->n_weights].
  * Returns |g| before clipping; when it is not finite, nothing is changed. */
-double sgd_step(const struct sgd *s, const struct network *n, float *weights, float *momentum, const float *gradients, double rate,
-                int threads);
+double sgd_step(const struct sgd *s, const struct network *n, float *weights, float *momentum, const float *gradients,
+                double rate, int threads);
 #endif

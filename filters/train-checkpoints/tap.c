@@ -6,7 +6,8 @@ struct tap tap_of(const struct network *n, const struct node *o, int k)
 {
 	const int64_t *in = n->value[o->in].size, *out = n->value[o->out].size;
 	const int at[3] = { k / (o->kernel[1] * o->kernel[2]), k / o->kernel[2] % o->kernel[1], k % o->kernel[2] };
-	struct tap t = { .stride = o->stride, .coarse = o->kind == NODE_TCONV ? in : out, .fine = o->kind == NODE_TCONV ? out : in };
+	bool transposed = o->kind == NODE_TCONV;
+	struct tap t = { .stride = o->stride, .coarse = transposed ? in : out, .fine = transposed ? out : in };
 
 	for (int i = 0; i < 3; i++) {
 		int64_t s = o->stride[i], last;
@@ -20,34 +21,42 @@ struct tap tap_of(const struct network *n, const struct node *o, int k)
 	return t;
 }
 
-/* Rows (z, y) of a tap: the first voxels of the coarse and the fine one. */
-#define FOR_ROWS(t, c, f) \
-	for (int64_t z = (t)->lo[0]; z < (t)->hi[0]; z++) \
-		for (int64_t y = (t)->lo[1], c, f; y < (t)->hi[1] && \
-		     (c = (z * (t)->coarse[1] + y) * (t)->coarse[2], \
-		      f = ((z * (t)->stride[0] + (t)->shift[0]) * (t)->fine[1] + y * (t)->stride[1] + (t)->shift[1]) * (t)->fine[2] + \
-		          (t)->shift[2], true); y++)
+static int64_t coarse_row(const struct tap *t, int64_t z, int64_t y) { return (z * t->coarse[1] + y) * t->coarse[2]; }
+
+static int64_t fine_row(const struct tap *t, int64_t z, int64_t y)
+{
+	return ((z * t->stride[0] + t->shift[0]) * t->fine[1] + y * t->stride[1] + t->shift[1]) * t->fine[2] + t->shift[2];
+}
 
 void tap_gather(double *coarse, const double *fine, const struct tap *t, double w)
 {
-	FOR_ROWS(t, c, f)
-		for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
-			coarse[c + i] += w * fine[f + i * t->stride[2]];
+	for (int64_t z = t->lo[0]; z < t->hi[0]; z++)
+		for (int64_t y = t->lo[1]; y < t->hi[1]; y++) {
+			int64_t c = coarse_row(t, z, y), f = fine_row(t, z, y);
+			for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
+				coarse[c + i] += w * fine[f + i * t->stride[2]];
+		}
 }
 
 void tap_scatter(double *fine, const double *coarse, const struct tap *t, double w)
 {
-	FOR_ROWS(t, c, f)
-		for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
-			fine[f + i * t->stride[2]] += w * coarse[c + i];
+	for (int64_t z = t->lo[0]; z < t->hi[0]; z++)
+		for (int64_t y = t->lo[1]; y < t->hi[1]; y++) {
+			int64_t c = coarse_row(t, z, y), f = fine_row(t, z, y);
+			for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
+				fine[f + i * t->stride[2]] += w * coarse[c + i];
+		}
 }
 
 double tap_dot(const double *coarse, const double *fine, const struct tap *t)
 {
 	double sum = 0;
 
-	FOR_ROWS(t, c, f)
-		for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
-			sum += coarse[c + i] * fine[f + i * t->stride[2]];
+	for (int64_t z = t->lo[0]; z < t->hi[0]; z++)
+		for (int64_t y = t->lo[1]; y < t->hi[1]; y++) {
+			int64_t c = coarse_row(t, z, y), f = fine_row(t, z, y);
+			for (int64_t i = t->lo[2]; i < t->hi[2]; i++)
+				sum += coarse[c + i] * fine[f + i * t->stride[2]];
+		}
 	return sum;
 }

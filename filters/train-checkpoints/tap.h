@@ -16,7 +16,10 @@ struct tap {
 struct tap tap_of(const struct network *n, const struct node *o, int k);
 int tap_count(const struct node *o);
 
-void tap_gather(double *coarse, const double *fine, const struct tap *t, double w);    /* coarse[i] += w fine[i stride + shift] */
-void tap_scatter(double *fine, const double *coarse, const struct tap *t, double w);   /* fine[i stride + shift] += w coarse[i] */
-double tap_dot(const double *coarse, const double *fine, const struct tap *t);         /* sum of coarse[i] fine[i stride + shift] */
+/* coarse[i] += w fine[i stride + shift] */
+void tap_gather(double *coarse, const double *fine, const struct tap *t, double w);
+/* fine[i stride + shift] += w coarse[i] */
+void tap_scatter(double *fine, const double *coarse, const struct tap *t, double w);
+/* sum of coarse[i] fine[i stride + shift] */
+double tap_dot(const double *coarse, const double *fine, const struct tap *t);
 #endif
