@@ -156,7 +156,8 @@ static void check_kernel(const struct parameter *p, const float *w)
 		tail += fabs(x) > 1.959964 ? 1 / n : 0;
 	}
 	/* five standard errors */
-	check(fabs(mean) < 5 / sqrt(n) && fabs(square - 1) < 5 * sqrt(2 / n) && fabs(tail - 0.05) < 5 * sqrt(0.05 * 0.95 / n), p->name);
+	check(fabs(mean) < 5 / sqrt(n) && fabs(square - 1) < 5 * sqrt(2 / n) && fabs(tail - 0.05) < 5 * sqrt(0.05 * 0.95 / n),
+	      p->name);
 }
 
 static void check_start(enum unet_class class)

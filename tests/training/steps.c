@@ -1,4 +1,5 @@
-/* Five training steps of stock nnU-Net on a fixed batch are followed: outputs, targets, losses, gradients, weights, momentum. */
+/* Five training steps of stock nnU-Net on a fixed batch are followed: outputs, targets, losses, gradients, weights, momentum.
+ * release only: training/gradients and training/loss run the same code under the sanitizers */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
