@@ -39,11 +39,24 @@ static const double other_side = 2e-3;
 static int failures;
 static double worst_output, worst_loss, worst_gradient, worst_state;
 
-static char *file(const struct golden *g, const char *name) { return xasprintf("%s/%s", g->folder, name); }
-
-static char *numbered(const struct golden *g, const char *name, int i, const char *ending)
+/* Valid until the fourth call from here on. */
+static const char *file(const struct golden *g, const char *name)
 {
-	return xasprintf("%s/%s_%d.%s", g->folder, name, i, ending);
+	static char *path[4];
+	static int at;
+
+	at = (at + 1) % 4;
+	free(path[at]);
+	return path[at] = xasprintf("%s/%s", g->folder, name);
+}
+
+static const char *numbered(const struct golden *g, const char *name, int i, const char *ending)
+{
+	char *numbered_name = xasprintf("%s_%d.%s", name, i, ending);
+	const char *path = file(g, numbered_name);
+
+	free(numbered_name);
+	return path;
 }
 
 /* Notes the difference and complains when it is over the limit; NaN is. */
@@ -80,13 +93,12 @@ static double difference(const float *x, const float *want, size_t n, double lea
 static void open_golden(struct golden *g, const char *name, int threads)
 {
 	struct npy labels;
-	char *path;
 	char **configuration;
 	size_t count;
 
 	*g = (struct golden){ .folder = xasprintf("%s/golden/train-steps/%s", getenv("SHARED"), name), .threads = threads };
-	if (!(configuration = plans_configurations(path = file(g, "plans.json"))) ||
-	    !plan_read(&g->plan, path, configuration[0]) || !dataset_read(&g->data, file(g, "dataset.json")) ||
+	if (!(configuration = plans_configurations(file(g, "plans.json"))) ||
+	    !plan_read(&g->plan, file(g, "plans.json"), configuration[0]) || !dataset_read(&g->data, file(g, "dataset.json")) ||
 	    !npy_read(&g->in, file(g, "data.npy")) || !npy_read(&labels, file(g, "labels.npy")) ||
 	    !json_read(&g->steps, file(g, "steps.json")))
 		die_failed();
@@ -99,6 +111,17 @@ static void open_golden(struct golden *g, const char *name, int threads)
 		g->labels[i] = (uint16_t)((int16_t *)labels.data)[i];
 	npy_free(&labels);
 	free(configuration);
+}
+
+static void close_golden(struct golden *g)
+{
+	json_free(&g->steps);
+	npy_free(&g->in);
+	network_free(&g->n);
+	dataset_free(&g->data);
+	plan_free(&g->plan);
+	free(g->labels);
+	free(g->folder);
 }
 
 static size_t head_count(const struct golden *g, int head, int channels)
@@ -357,7 +380,7 @@ int main(void)
 			open_golden(&g, name[i], 1 + i % 2);
 			check_targets(&g);
 			follow(&g, engines[k]);
-			network_free(&g.n);
+			close_golden(&g);
 		}
 		printf("note: %s: outputs off by %.1e, losses %.1e, gradients %.1e, weights and momentum %.1e\n",
 		       engines[k]->name, worst_output, worst_loss, worst_gradient, worst_state);
