@@ -71,6 +71,7 @@ bool source_slab(struct source *s, struct frame *f);       /* false after the la
  * False (fail XDATA) when that needs more than memory_limit; the payload is then skipped.  A failed frame is true. */
 bool source_volume(struct source *s, struct frame *f);
 void source_skip(struct source *s, struct frame *f);       /* reads the rest of a frame and throws its payload away */
+bool source_waiting(const struct source *s);               /* whether there is something to read without waiting for it */
 int64_t source_failed(const struct source *s);             /* failed frames so far */
 void source_close(struct source *s);
 

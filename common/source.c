@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,14 @@ struct source *source_open(const char *path)
 const char *source_name(const struct source *s) { return s->name; }
 const msgpack_object *source_header(const struct source *s) { return &s->header; }
 int64_t source_cases(const struct source *s) { return mpk_get_int(&s->header, "cases", -1); }
+
+bool source_waiting(const struct source *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	return s->at < s->end || poll(&p, 1, 0) != 0;
+}
+
 int64_t source_failed(const struct source *s) { return s->failed; }
 
 void source_close(struct source *s)
