@@ -50,8 +50,11 @@ $(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
 
+# Objects of other programs: training multiplies with the kernels of inference.
+with.train-checkpoints := $(call objects,$(wildcard filters/infer-checkpoint/cpu_*.c))
+
 define large
-$(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(B)/libcommon.a
+$(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(with.$(1)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $(LDLIBS) $(libs)
 endef

@@ -21,5 +21,5 @@ struct train_engine {
 	void (*close)(void *e);
 };
 
-extern const struct train_engine train_ref;
+extern const struct train_engine train_ref, train_fast;
 #endif

@@ -9,7 +9,7 @@
 #include "filters/train-checkpoints/train.h"
 
 static struct training t = {
-	.plans = "nnUNetPlans", .fold = "0", .save_every = 50, .engine = &train_ref,
+	.plans = "nnUNetPlans", .fold = "0", .save_every = 50, .engine = &train_fast,
 	.schedule = { .epochs = 1200, .cycles = 3, .gamma = 0.8, .rate = 0.01, .restart_rate = 0.1 },
 	.keep = { .late = 10, .sparse = 6 },
 };
