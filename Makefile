@@ -25,7 +25,7 @@ libs := -Wl,--as-needed -lpng -lzip -ldeflate -lniftiio -lznz -ljson-c -ltiff -l
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
 LARGE   := $(patsubst filters/%/main.c,%,$(wildcard filters/*/main.c))
 FILTERS := $(sort $(SMALL) $(LARGE))
-SCRIPTS := qualm uncertainty predict ensemble find-best check plot choose member-curve
+SCRIPTS := qualm uncertainty predict ensemble find-best check plot choose member-curve train
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
 # In common/ products are fused with sums where fma() says so and nowhere else, so that every set gives the same bytes.

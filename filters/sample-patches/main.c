@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
+#include "common/io.h"
 #include "common/opt.h"
 #include "common/parallel.h"
 #include "common/progress.h"
@@ -13,13 +14,14 @@
 static const char *output, *plans = "nnUNetPlans", *configuration, *fold = "0", *previous;
 static int threads, epoch, epochs = 1, iterations = 250, batch, seed = 0;
 static double oversample = 0.33;
-static bool validation;
+static bool validation, list;
 
 static const struct opt opts[] = {
 	OPT_STRING('c', "configuration", &configuration, "NAME", "2d, 3d_fullres ..."),
 	OPT_STRING('p', "plans", &plans, "NAME", "the plans"),
 	OPT_STRING('f', "fold", &fold, "FOLD", "number of a fold in splits_final.json, or all"),
 	OPT_FLAG(0, "validation", &validation, "the fold's validation cases, patches of the network's size"),
+	OPT_FLAG(0, "list", &list, "print the fold's cases with their files and draw nothing"),
 	OPT_STRING(0, "previous", &previous, "FOLDER", "label maps of the previous stage of a cascade"),
 	OPT_INT('e', "epoch", &epoch, "N", 0, 1000000, "first epoch"),
 	OPT_INT(0, "epochs", &epochs, "N", 1, 1000000, "number of epochs"),
@@ -185,6 +187,19 @@ static int write_samples(const struct job *j)
 	return filter_end(NULL, out);
 }
 
+static int print_cases(const struct job *j)
+{
+	puts("case\tlabel\timages");
+	for (int i = 0; i < j->n; i++) {
+		printf("%s\t%s", j->c[i]->name, j->c[i]->label);
+		for (int k = 0; k < j->c[i]->n_images; k++)
+			printf("\t%s", j->c[i]->image[k]);
+		putchar('\n');
+	}
+	io_close_stdout();
+	return XOK;
+}
+
 int main(int argc, char **argv)
 {
 	struct job j = {0};
@@ -199,9 +214,10 @@ int main(int argc, char **argv)
 		opt_usage("where the plans are is not known: -o FOLDER names it, or the environment variable nnUNet_preprocessed");
 	open_plan(&j);
 	choose_cases(&j);
-	prepare_all(&j);
-	status = write_samples(&j);
-	for (int i = 0; i < j.n; i++)
+	if (!list)
+		prepare_all(&j);
+	status = list ? print_cases(&j) : write_samples(&j);
+	for (int i = 0; j.p && i < j.n; i++)
 		prepared_free(&j.p[i]);
 	json_object_put(j.splits);
 	free(j.splits_path);
