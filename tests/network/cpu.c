@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof name, "graph %d", graph);
 		state = (unsigned long long)graph * 977 + 5;
 		make(&n, node, value, parameter);
-		wrong += check_network(worst, &n, graph % 3 == 0 ? 5 : 0, scale(&n, graph), name);
+		wrong += check_network(worst, &n, graph % 3 == 0 ? 5 : 0, scale(&n, graph), 2e-5, name);
 		for (int isa = 0; isa <= (int)cpu_isa(); isa++)
 			count_methods(methods[isa], &n, (enum isa)isa);
 	}
