@@ -9,8 +9,10 @@ bool input_open(struct input *i, struct source *in, struct frame *f, bool whole)
 	int64_t planes = f->shape[0], area = f->shape[1] * f->shape[2];
 
 	*i = (struct input){ .in = in, .f = f, .image = image };
-	if (whole && !source_volume(in, f))
+	if (whole && !source_volume(in, f)) {
+		*i = (struct input){0};
 		return false;
+	}
 	i->plane = xcalloc((size_t)image->channels, (size_t)planes * sizeof *i->plane);
 	i->spare = xmalloc((size_t)image->channels, (size_t)planes * sizeof *i->spare);
 	for (int64_t k = 0; whole && k < image->channels * planes; k++)

@@ -7,6 +7,7 @@
 #include "common/opt.h"
 #include "common/parallel.h"
 #include "common/progress.h"
+#include "filters/infer-checkpoint/batch.h"
 #include "filters/infer-checkpoint/dryrun.h"
 
 static struct ensemble_options ensemble_options = { .device = "auto", .mirror = true };
@@ -45,23 +46,28 @@ static bool seen_before(const char *name)
 	return again;
 }
 
-static void one_case(struct sink *out, struct source *in, struct frame *f, struct frame *made, const struct ensemble *e)
+static void one_case(struct batch *b, struct source *in, struct frame *f)
 {
-	if (f->failed || !frame_layer(f, "image"))
-		sink_pass(out, in, f);
-	else if (seen_before(f->name) && !fail(XDATA, "a case of this name came before"))
-		case_failed(out, in, f);
-	else if (!predict_case(out, in, f, made, e, &predict_options))
-		case_failed(out, NULL, made);           /* source_next() passes over what is left of it */
+	bool image = !f->failed && frame_layer(f, "image"), again = image && seen_before(f->name);
+
+	if (image && !again) {
+		batch_add(b, in);
+		return;
+	}
+	batch_run(b);                   /* cases stay in order */
+	if (!again)
+		sink_pass(b->out, in, f);
+	else if (!fail(XDATA, "a case of this name came before"))
+		case_failed(b->out, in, f);
 	progress_step(f->name);
 }
 
 int main(int argc, char **argv)
 {
 	struct ensemble e;
-	struct frame f = {0}, made = {0};
+	struct batch b = { .e = &e, .o = &predict_options };
 	struct source *in;
-	struct sink *out;
+	struct frame *f;
 
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);     /* what is large goes back when it is freed: memory is what --dry-run says */
 	opt_parse(&argc, &argv, opts, "CHECKPOINT ...", "predict class probabilities with the networks of nnU-Net checkpoints");
@@ -91,13 +97,16 @@ int main(int argc, char **argv)
 		return status;
 	}
 	in = source_open(NULL);
-	out = sink_open(in);
+	b.out = sink_open(in);
 	progress_begin(source_cases(in));
-	while (source_next(in, &f))
-		one_case(out, in, &f, &made, &e);
+	while (source_next(in, f = batch_frame(&b))) {
+		one_case(&b, in, f);
+		if (!source_waiting(in))
+			batch_run(&b);
+	}
+	batch_run(&b);
 	progress_end();
+	batch_free(&b);
 	ensemble_close(&e);
-	frame_free(&f);
-	frame_free(&made);
-	return filter_end(in, out);
+	return filter_end(in, b.out);
 }

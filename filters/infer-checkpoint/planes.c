@@ -21,6 +21,11 @@ static int64_t channels(const struct planes *p) { return restore_channels_in(&p-
 static int64_t kept_channels(const struct planes *p) { return p->at_once ? 1 : channels(p); }
 static size_t kept_size(const struct planes *p) { return p->at_once ? sizeof(uint16_t) : sizeof(float); }
 
+int planes_batch(const struct ensemble *e, int member, const struct restore *way)
+{
+	return e->backend->batch(e->b, member < 0 && !way->parity ? e->n : 1, e->per_checkpoint > 1);
+}
+
 static bool set_up(struct planes *p, const struct ensemble *e, int member, const struct restore *way, double step)
 {
 	const struct grids *g = way->grids;
@@ -34,7 +39,7 @@ static bool set_up(struct planes *p, const struct ensemble *e, int member, const
 	p->unsorted = way->parity && (p->axis || p->down);
 	p->at_once = way->segment && !p->unsorted && !(averages(p) && way->parity) &&
 	             !memcmp(g->network, g->after_crop, sizeof g->network);
-	p->batch = e->backend->batch(e->b, averages(p) && !way->parity ? e->n : 1, e->per_checkpoint > 1);
+	p->batch = planes_batch(e, member, way);
 	if (!windows_make(&p->w, p->shape, e->plan.patch_size, step, e->plan.is_2d))
 		return false;
 	if (!p->unsorted)
@@ -100,10 +105,9 @@ static void work(int64_t *depth, int64_t *rows, int64_t *input, int64_t *group, 
 		*input = *depth;
 }
 
-static void run_batch(struct planes *p)
+/* The next windows to w, n of them. */
+static void list(struct backend_window *w, struct planes *p, int n)
 {
-	int end = batch_end(p, p->next), n = end - p->next;
-	struct backend_window *w = xmalloc((size_t)n, sizeof *w);
 	int64_t lo = p->shape[0], hi = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -113,9 +117,37 @@ static void run_batch(struct planes *p)
 		hi = most(hi, least(w[i].origin[0] + patch(p, 0), p->shape[0]));
 	}
 	input_need(p->image, lo, hi);
+	p->next += n;
+}
+
+static void run_batch(struct planes *p)
+{
+	int n = batch_end(p, p->next) - p->next;
+	struct backend_window *w = xmalloc((size_t)n, sizeof *w);
+
+	list(w, p, n);
 	p->e->backend->windows(p->e->b, w, n);
-	p->next = end;
 	free(w);
+}
+
+int planes_list(struct backend_window *w, struct planes *p)
+{
+	int n = p->w.n - p->next;
+
+	list(w, p, n);
+	return n;
+}
+
+bool planes_few(const struct ensemble *e, int member, const struct restore *way, double step)
+{
+	struct planes p;
+	bool few;
+
+	if (!set_up(&p, e, member, way, step))
+		return false;
+	few = p.w.n <= p.batch && !(averages(&p) && way->parity);
+	windows_free(&p.w);
+	return few;
 }
 
 /* ---- planes ---- */

@@ -38,6 +38,12 @@ bool planes_open(struct planes *p, const struct ensemble *e, int member, struct 
 bool planes_read(struct planes *p, float *out, int64_t z, int64_t dz);
 void planes_close(struct planes *p);
 
+/* How many windows run at a time; whether a case has not more of them, so that they can all be listed before the first plane. */
+int planes_batch(const struct ensemble *e, int member, const struct restore *way);
+bool planes_few(const struct ensemble *e, int member, const struct restore *way, double step);
+/* All windows to w, of which there is room for p->w.n: the caller runs them before the first plane is read.  Returns how many. */
+int planes_list(struct backend_window *w, struct planes *p);
+
 /* Whether every plane of the image is asked for once, in the order in which it comes. */
 bool planes_stream(const struct restore *way, int n_passes);
 

@@ -140,29 +140,6 @@ static void close_frame(struct sink *out, struct frame *made, struct input *imag
 		sink_end(out, made);
 }
 
-/* One member, or their average (-1): written to out, or for a picture kept as a layer of its frame. */
-static bool one_member(struct sink *out, struct frame *made, struct layer *l, const struct ensemble *e, int member,
-                       struct input *image, const struct restore *way, double step)
-{
-	struct planes p;
-	bool ok;
-
-	if (member >= 0)
-		layer_put_member(made, l, &e->member[member]);
-	if (!planes_open(&p, e, member, image, way, step))
-		return false;
-	if (made->shape[0] == 1) {
-		slab_room(l, (size_t)l->channels * frame_grid_voxels(made) * dtype_size(l->type));
-		ok = read_planes(l->data, &p, l, 0, 1, frame_grid_voxels(made));
-	} else {
-		ok = write_slabs(out, made, l, &p);
-		if (ok)
-			close_frame(out, made, image, false);
-	}
-	planes_close(&p);
-	return ok;
-}
-
 /* The grid of what is written.  Slabs are not larger than need be: those of labels not larger than what they are made of. */
 static void set_grid(struct frame *f, const struct grids *g, const struct restore *way)
 {
@@ -199,44 +176,78 @@ static void make_frame(struct frame *made, struct frame *f, const struct ensembl
 	}
 }
 
-bool predict_case(struct sink *out, struct source *in, struct frame *f, struct frame *made, const struct ensemble *e,
-                  const struct predict_options *o)
+/* Which member the backend runs; -1: all, for their average. */
+static int member_of(const struct predict_options *o, int m) { return o->average ? -1 : m; }
+static int members(const struct ensemble *e, const struct predict_options *o) { return o->average ? 1 : e->n; }
+static bool picture(const struct prediction *p) { return p->g.original[0] == 1; }
+
+/* Whether the image may come plane by plane. */
+static bool streams(const struct frame *f, const struct restore *way, const struct ensemble *e, const struct predict_options *o)
 {
-	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
-	struct grids g = {0};
-	struct restore way = way_back(&g, e, o);
-	struct input image;
-	struct layer *l = NULL;
-	bool ok, keep = o->network_grid && f->n_layers > 1;
+	int passes = o->average && !o->parity ? 1 : e->n;
+
+	return !(o->network_grid && f->n_layers > 1) && planes_stream(way, passes) &&
+	       !planes_few(e, member_of(o, 0), way, o->step);
+}
+
+bool predict_begin(struct prediction *p, struct source *in)
+{
 	size_t bytes;
 
-	frame_inherit(made, f);
-	if (!check_frame(&g, f, e) || !restore_possible(&way))
+	p->n = 0;
+	p->l = NULL;
+	p->way = way_back(&p->g, p->e, p->o);
+	frame_inherit(&p->made, &p->f);
+	if (!check_frame(&p->g, &p->f, p->e) || !restore_possible(&p->way))
 		return false;
-	if (o->network_grid)
-		g = in_place(&g);
-	ok = input_open(&image, in, f, keep || !planes_stream(&way, passes));
-	if (!ok)
+	if (p->o->network_grid)
+		p->g = in_place(&p->g);
+	p->few = planes_few(p->e, member_of(p->o, 0), &p->way, p->o->step);
+	if (!input_open(&p->image, in, &p->f, !streams(&p->f, &p->way, p->e, p->o)))
 		return false;
-	if (f->failed) {                /* as the end of the stage before says */
-		close_frame(out, made, &image, true);
-		input_close(&image);
+	if (p->f.failed)                /* as the end of the stage before says */
 		return true;
+	make_frame(&p->made, &p->f, p->e, p->o->network_grid && p->f.n_layers > 1);
+	p->l = add_layer(&p->made, p->e, p->o);
+	set_grid(&p->made, &p->g, &p->way);
+	p->n = members(p->e, p->o);
+	if (slab_bytes(&bytes, &p->made, &p->way, p->n))
+		return true;
+	input_close(&p->image);
+	return false;
+}
+
+bool predict_planes(struct planes *planes, struct prediction *p, int m)
+{
+	return planes_open(planes, p->e, member_of(p->o, m), &p->image, &p->way, p->o->step);
+}
+
+bool predict_member(struct sink *out, struct prediction *p, int m, struct planes *planes)
+{
+	size_t voxels = frame_grid_voxels(&p->made);
+	bool ok;
+
+	if (picture(p) && m)
+		p->l = add_layer(&p->made, p->e, p->o);
+	if (!p->o->average)
+		layer_put_member(&p->made, p->l, &p->e->member[m]);
+	if (picture(p)) {
+		slab_room(p->l, (size_t)p->l->channels * voxels * dtype_size(p->l->type));
+		ok = read_planes(p->l->data, planes, p->l, 0, 1, voxels);
+	} else {
+		ok = write_slabs(out, &p->made, p->l, planes);
 	}
-	make_frame(made, f, e, keep);
-	for (int m = 0; m < n && ok; m++) {
-		if (g.original[0] == 1 || m == 0)
-			l = add_layer(made, e, o);
-		if (m == 0) {
-			set_grid(made, &g, &way);
-			ok = slab_bytes(&bytes, made, &way, n);
-		}
-		ok = ok && one_member(out, made, l, e, o->average ? -1 : m, &image, &way, o->step);
-	}
-	if (ok && g.original[0] == 1)
-		close_frame(out, made, &image, true);
-	input_close(&image);
+	if (ok && (!picture(p) || m == p->n - 1))
+		close_frame(out, &p->made, &p->image, picture(p));
+	planes_close(planes);
 	return ok;
+}
+
+void predict_end(struct sink *out, struct prediction *p)
+{
+	if (!p->n)
+		close_frame(out, &p->made, &p->image, true);
+	input_close(&p->image);
 }
 
 /* Bytes of the image: all of it, or with `planes` of these alone and the slab that comes. */
@@ -258,7 +269,6 @@ static bool image_bytes(size_t *bytes, const struct frame *f, int64_t planes)
 
 bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct ensemble *e, const struct predict_options *o)
 {
-	int n = o->average ? 1 : e->n, passes = o->average && !o->parity ? 1 : e->n;
 	struct frame made = {0};
 	struct grids g = {0};
 	struct restore way = way_back(&g, e, o);
@@ -273,10 +283,12 @@ bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct
 	frame_inherit(&made, f);
 	add_layer(&made, e, o);
 	set_grid(&made, &g, &way);
-	ok = slab_bytes(&output, &made, &way, n) &&
-	     planes_cost(&cost->windows, &flow, &planes, e, o->average ? -1 : 0, &way, o->step, made.slab[0]) &&
-	     image_bytes(&image, f, (o->network_grid && f->n_layers > 1) || !planes_stream(&way, passes) ? 0 : planes);
+	ok = slab_bytes(&output, &made, &way, members(e, o)) &&
+	     planes_cost(&cost->windows, &flow, &planes, e, member_of(o, 0), &way, o->step, made.slab[0]) &&
+	     image_bytes(&image, f, streams(f, &way, e, o) ? planes : 0);
 	cost->bytes = image + flow + output;
+	if (ok && planes_few(e, member_of(o, 0), &way, o->step))
+		cost->bytes *= (size_t)(1 + planes_batch(e, member_of(o, 0), &way) / cost->windows);
 	frame_free(&made);
 	return ok;
 }

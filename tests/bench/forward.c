@@ -18,7 +18,7 @@ static const struct opt opts[] = {
 	OPT_INT('w', "workers", &workers, "N", 1, 1024, "threads that each take a patch"),
 	OPT_INT('b', "batch", &batch, "N", 1, 1024, "patches in a pass"),
 	OPT_CHOICE('e', "engine", &engine, "ENGINE", "cpu|ref", "what computes"),
-	OPT_STRING('i', "input", &input, "FILE", "fp32 [batch][inputs][patch] (default: random)"),
+	OPT_STRING('i', "input", &input, "FILE", "fp32, first [batch][inputs][patch] (default: random)"),
 	OPT_STRING('o', "output", &output, "FILE", "where the outputs go, fp32 [batch][outputs][patch]"),
 	OPT_FLAG(0, "serve", &serve, "for each line 'PATCHES SECONDS' make passes for so long and print the time of each"),
 	OPT_FLAG(0, "list", &list, "print the networks: name, patch, features and residual blocks of the stages"),
@@ -71,7 +71,7 @@ static void read_input(float *in, size_t n)
 {
 	FILE *f = fopen(input, "rb");
 
-	if (!f || fread(in, sizeof *in, n, f) != n || getc(f) != EOF)
+	if (!f || fread(in, sizeof *in, n, f) != n)
 		die(XDATA, "%s does not hold %zu numbers", input, n);
 	fclose(f);
 }

@@ -1,7 +1,7 @@
 """usage: peer-torch.py VARIANT THREADS BATCH INPUT OUTPUT CHECKPOINT
-PyTorch's side of the comparison of forward passes (peer.py): the network of a checkpoint on BATCH patches of INPUT, whose
-logits go to OUTPUT (patch by patch).  Prints "ready" and the seconds of set-up with a first pass; then for each line "PATCHES
-SECONDS" makes passes of so many patches for so long, and prints the seconds of each.
+PyTorch's side of the comparison of forward passes (peer.py): the network of a checkpoint on the first BATCH patches of INPUT,
+whose logits go to OUTPUT (patch by patch).  Prints "ready" and the seconds of set-up with a first pass; then for each line
+"PATCHES SECONDS" makes passes of so many patches for so long, and prints the seconds of each.
 VARIANT: eager, channels-last, compile (with freezing) or jit (optimize_for_inference)."""
 import json, os, sys, time
 import numpy, torch, torch._inductor.config
@@ -20,11 +20,12 @@ def load():
     configuration = plans['configurations'][checkpoint['init_args']['configuration']]
     a = configuration['architecture']
     outputs = len(dataset['regions_class_order']) if 'regions_class_order' in dataset else len(dataset['labels'])
-    network = get_network_from_plans(a['network_class_name'], a['arch_kwargs'], a['_kw_requires_import'],
-                                     len(dataset['channel_names']), outputs, deep_supervision=False)
+    inputs = len(dataset['channel_names'])
+    network = get_network_from_plans(a['network_class_name'], a['arch_kwargs'], a['_kw_requires_import'], inputs, outputs,
+                                     deep_supervision=False)
     network.load_state_dict(checkpoint['network_weights'])
-    x = torch.from_numpy(numpy.fromfile(source, '<f4').reshape(int(batch), -1, *configuration['patch_size']))
-    return network.eval(), x
+    x = numpy.fromfile(source, '<f4').reshape(-1, inputs, *configuration['patch_size'])
+    return network.eval(), torch.from_numpy(x[:int(batch)])
 
 
 def prepare(network, x):

@@ -1,17 +1,17 @@
 """usage: peer.py PART [--build=DIR] [--work=DIR] [--peer=DIR] [--shared=DIR] [--rounds=N] [--seconds=S] [--threads=N]
-                [--networks=NAME,...] [--jobs=WORDS] RESULTS.tsv
+                [--networks=NAME,...] [--most-gflop=N] [--jobs=WORDS] RESULTS.tsv
 One part of make bench-peer: forward, jobs, layers or training.  What it measures takes the place of what RESULTS.tsv has of it.
---networks: of all parts but jobs.  --jobs: those whose names hold these words.
+--networks: of all parts but jobs.  --jobs: those whose names hold these words.  --most-gflop: of a pass of several patches;
+larger ones are measured one by one on the other side.
 --peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
 the measurement works."""
-import argparse, os, platform, shutil, statistics, subprocess, sys, time
+import argparse, os, platform, statistics, subprocess, sys, time
 import numpy
 import jobs, layers, training
 import results as table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_NETWORKS = '2d_160_32-512,2d_256_32-512,3d_64_32-320,3d_96_32-320,sunnybrook_2d,hippocampus_3d_fullres'
-MOST_GFLOP = 250                                # of a pass of several patches; larger ones are measured one by one
 TUNABLES = 'glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1'
 # name, peer-torch.py's variant, with TUNABLES
 TORCH = [('eager', 'eager', False), ('eager, malloc', 'eager', True), ('channels-last, malloc', 'channels-last', True),
@@ -25,8 +25,8 @@ def say(*words):
 class Side:
     """A program that makes passes on request (forward --serve, peer-torch.py)."""
 
-    def __init__(self, name, command, output, log, cache, tuned=False):
-        environment = dict(os.environ, nnUNet_raw='.', nnUNet_preprocessed='.', nnUNet_results='.', TORCHINDUCTOR_CACHE_DIR=cache)
+    def __init__(self, name, command, output, log, tuned=False):
+        environment = dict(os.environ, nnUNet_raw='.', nnUNet_preprocessed='.', nnUNet_results='.')
         if tuned:
             environment['GLIBC_TUNABLES'] = TUNABLES
         self.name, self.output, self.times, self.log = name, output, {}, log
@@ -93,8 +93,8 @@ def open_sides(o, checkpoint, batch, peer_batch, source):
     for name, how in (('qualm, threads share a patch', '-j'), ('qualm, a patch a thread', '-w')):
         target, log = f'{o.work}/{name}.f32', f'{o.work}/{name}.log'
         command = [forward, '--serve', how, o.threads, '-b', str(batch), '-i', source, '-o', target, checkpoint]
-        sides.append(Side(name, command, target, log, f'{o.work}/inductor'))
-    for name, variant, tuned in TORCH[:2] if o.peer == 'self' else TORCH:
+        sides.append(Side(name, command, target, log))
+    for name, variant, tuned in TORCH[:1] if o.peer == 'self' else TORCH:
         target, log = f'{o.work}/{name}.f32', f'{o.work}/{name}.log'
         if o.peer == 'self':
             command = [forward, '--serve', '-e', 'ref', '-b', str(peer_batch), '-i', source, '-o', target, checkpoint]
@@ -102,7 +102,7 @@ def open_sides(o, checkpoint, batch, peer_batch, source):
             command = [f'{o.peer}/bin/python', f'{HERE}/peer-torch.py', variant, o.threads, str(peer_batch), source, target,
                        checkpoint]
         try:
-            sides.append(Side(name, command, target, log, f'{o.work}/inductor', tuned))
+            sides.append(Side(name, command, target, log, tuned))
             say(f'  {name}: ready after {sides[-1].setup:.1f} s')
         except ChildProcessError as e:
             if variant == 'eager':
@@ -121,7 +121,7 @@ def forward_network(o, results, name):
     numpy.random.default_rng(1).standard_normal(mirrors * inputs * voxels).astype('<f4').tofile(source)
     name = os.path.basename(name)
     say(f'forward: {name}')
-    several = gflop * mirrors <= MOST_GFLOP
+    several = gflop * mirrors <= o.most_gflop
     sides, missing = open_sides(o, checkpoint, mirrors, mirrors if several else 1, source)
     for r in range(o.rounds):
         for side in sides:
@@ -154,8 +154,8 @@ def about(o):
     with open('/proc/cpuinfo') as f:
         model = next((line.split(':')[1].strip() for line in f if line.startswith('model name')), platform.machine())
     commit = subprocess.run(['git', '-C', HERE, 'describe', '--always', '--dirty'], capture_output=True, text=True).stdout.strip()
-    text = f'{time.strftime("%Y-%m-%d")}, revision {commit}, {model}, {o.threads} threads on {len(os.sched_getaffinity(0))} processors, ' \
-           f'load {os.getloadavg()[0]:.1f} at the start'
+    text = f'{time.strftime("%Y-%m-%d")}, revision {commit}, {model}, {o.threads} threads on {len(os.sched_getaffinity(0))} ' \
+           f'processors, load {os.getloadavg()[0]:.1f} at the start'
     if o.peer == 'self':
         return f'{text}; the program itself as the other side.'
     versions = subprocess.run([f'{o.peer}/bin/python', '-c', 'from importlib.metadata import version as v; import sys; '
@@ -165,7 +165,6 @@ def about(o):
 
 
 def forward(o, results, _):
-    shutil.rmtree(f'{o.work}/inductor', ignore_errors=True)     # so that set-up is that of a first run
     for name in (o.networks or DEFAULT_NETWORKS).split(','):
         forward_network(o, results, name)
         table.save(results, o.results)
@@ -181,6 +180,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--seconds', type=float, default=1)
     parser.add_argument('--threads', default=str(len(os.sched_getaffinity(0))))
+    parser.add_argument('--most-gflop', type=float, default=250)
     parser.add_argument('--networks')
     parser.add_argument('--jobs', default='')
     parser.add_argument('results')

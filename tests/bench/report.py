@@ -12,8 +12,8 @@ HEAD = '''# Qualm beside PyTorch and nnU-Net
 Made by `make bench-peer` from [results.tsv](results.tsv). It makes a Python environment with the newest PyTorch and nnU-Net of
 the package index, or takes that of `PEER=FOLDER`, and runs both sides in turn on the same processors, threads, weights and
 images, with mirroring. `PARTS=forward,jobs,layers,training` names parts to be measured again, `NETWORKS=NAME,...` networks,
-`JOBS=WORDS` jobs, `ROUNDS=N` how often the sides take turns. Times are medians. A ratio says how many times as long the other side takes, beside it in parentheses
-the least that is aimed at; it is **bold** where it is missed.
+`JOBS=WORDS` jobs, `ROUNDS=N` how often the sides take turns. Times are medians. A ratio says how many times as long the other
+side takes, beside it in parentheses the least that is aimed at; it is **bold** where it is missed.
 '''
 
 
@@ -101,7 +101,8 @@ def forward(r):
                            aimed(best / ms, target[0]), digits(eager), aimed(eager / ms, target[1]),
                            f'{r.number("forward", subject, ours, "difference"):.1e}',
                            equal_share(r.number('forward', subject, ours, 'label_agreement'))))
-    lines += ['', 'All ways, in ms a pass (least to most):', '']
+    lines += ['', 'All ways, in ms a pass. Set-up holds a first pass; `torch.compile` keeps code between runs, so that its first one takes longer.',
+              '']
     for subject in r.subjects('forward'):
         name, patches = subject.rsplit(' x', 1)
         lines += [f'{name}, {patches} ' + ('patch' if patches == '1' else 'patches'), '']
