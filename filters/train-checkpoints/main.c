@@ -9,11 +9,11 @@
 #include "filters/train-checkpoints/train.h"
 
 static struct training t = {
-	.plans = "nnUNetPlans", .fold = "0", .save_every = 50, .engine = &train_fast,
+	.plans = "nnUNetPlans", .fold = "0", .save_every = 50,
 	.schedule = { .epochs = 1200, .cycles = 3, .gamma = 0.8, .rate = 0.01, .restart_rate = 0.1 },
 	.keep = { .late = 10, .sparse = 6 },
 };
-static const char *validation, *pretrained, *rule = "late";
+static const char *validation, *pretrained, *rule = "late", *backend = "cpu";
 static int seed;
 static bool go_on, clean, as_coded, dry_run;
 
@@ -38,6 +38,7 @@ static const struct opt opts[] = {
 	OPT_FLAG(0, "clean", &clean, "remove checkpoints that are there and begin again"),
 	OPT_FLAG('n', "dry-run", &dry_run, "print the learning rate of each epoch and what is kept"),
 	OPT_INT(0, "seed", &seed, "N", 0, 2147483647, "of the weights to begin with"),
+	OPT_CHOICE('d', "device", &backend, "BACKEND", "cpu|ref", "what computes; ref is plain, exact and slow"),
 	OPT_INT('j', "threads", &t.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 	OPT_PROGRESS,
 	OPT_END
@@ -54,6 +55,7 @@ static void check_options(int operands)
 		opt_usage("%d epochs cannot be divided into %d cycles", t.schedule.epochs, t.schedule.cycles);
 	if (as_coded && t.keep.rule == KEEP_SPARSE)
 		opt_usage("UnnUNet's code (--as-coded) fails with --keep sparse; late and both work");
+	t.engine = strcmp(backend, "ref") ? &train_fast : &train_ref;
 	t.keep.epochs = t.schedule.epochs;
 	t.keep.cycles = t.schedule.cycles;
 	t.keep.as_coded = t.schedule.as_coded = as_coded;
