@@ -81,7 +81,7 @@ static bool element_row(int *least, int *most, const struct element *e, int z, i
 
 	*least = INT_MAX;
 	for (int x = 0; x < e->n; x++)
-		if (e->at[x] * e->at[x] + others <= e->radius * e->radius) {
+		if (e->at[x] * e->at[x] + others <= e->radius * e->radius * (1 + 1e-9)) {       /* the poles, but for rounding, belong to it */
 			*most = x - (e->n - 1) / 2;
 			*least = *least < *most ? *least : *most;
 		}

@@ -20,8 +20,8 @@ static void within(int *first, int *end, const struct augment_row *r, int d, flo
 		*end = r->base[d] >= least && r->base[d] < most ? n : 0;
 		return;
 	}
-	*first = (int)fmin(fmax(lo - 1, 0), n);         /* rounding: a voxel more or less is found out below */
-	*end = (int)fmin(fmax(hi + 2, 0), n);
+	*first = lo < 1 ? 0 : lo > n ? n : (int)lo - 1;         /* rounding: a voxel more or less is found out below */
+	*end = hi < 0 ? 0 : hi > n ? n : (int)hi + 2 < n ? (int)hi + 2 : n;
 	while (*first < *end && !(position(r, d, *first) >= least && position(r, d, *first) < most))
 		++*first;
 	while (*first < *end && !(position(r, d, *end - 1) >= least && position(r, d, *end - 1) < most))
@@ -213,11 +213,13 @@ void augment_move_image(float *to, const float *from, const struct augment_place
 
 	for (int64_t z = 0; z < p->to[Z]; z++)
 		for (int64_t y = 0; y < p->to[Y]; y++, to += p->to[X]) {
-			struct augment_row r = row_of(p, z, y);
-			if (p->moves)
-				sample_row(to, p->flat ? from + (size_t)z * plane : from, &r, (int)p->to[X], loops);
-			else
+			struct augment_row r;
+			if (!p->moves) {
 				memcpy(to, from + crop_at(p, z, y), (size_t)p->to[X] * sizeof *to);
+				continue;
+			}
+			r = row_of(p, z, y);
+			sample_row(to, p->flat ? from + (size_t)z * plane : from, &r, (int)p->to[X], loops);
 		}
 }
 
@@ -228,11 +230,13 @@ void augment_move_labels(uint16_t *to, const uint16_t *from, const struct augmen
 
 	for (int64_t z = 0; z < p->to[Z]; z++)
 		for (int64_t y = 0; y < p->to[Y]; y++, to += p->to[X]) {
-			struct augment_row r = row_of(p, z, y);
-			if (p->moves)
-				label_row(to, mixed, p->flat ? from + (size_t)z * plane : from, &r, (int)p->to[X], loops);
-			else
+			struct augment_row r;
+			if (!p->moves) {
 				memcpy(to, from + crop_at(p, z, y), (size_t)p->to[X] * sizeof *to);
+				continue;
+			}
+			r = row_of(p, z, y);
+			label_row(to, mixed, p->flat ? from + (size_t)z * plane : from, &r, (int)p->to[X], loops);
 		}
 	free(mixed);
 }

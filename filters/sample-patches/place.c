@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/augment.h"
 #include "common/die.h"
 #include "common/mt19937.h"
 #include "common/random.h"
@@ -58,18 +59,13 @@ void places_find(struct prepared *p, const struct labels *l)
 /* nnU-Net's get_patch_size: the patch's corner turned about one axis after the other, at most by a quarter. */
 void sampler_patch(int64_t patch[3], const int64_t final[3], bool is_2d)
 {
-	double most = fmax((double)final[0], fmax((double)final[1], (double)final[2])), size[3], turned[3];
-	double least = fmin((double)final[1], (double)final[2]), degrees;
-	bool flat = is_2d || most / (double)final[0] > 3;       /* "dummy 2D": planes are turned within themselves */
-	const double pi = acos(-1);
+	double size[3], turned[3], angle = fmin(augment_degrees(final), 90) / 180 * acos(-1);
 
-	degrees = is_2d ? (most / least > 1.5 ? 15 : 180) : flat ? 180 : 30;
-	degrees = fmin(degrees, 90);
 	for (int d = 0; d < 3; d++)
 		size[d] = (double)final[d];
 	for (int axis = 0; axis < (is_2d ? 1 : 3); axis++) {
 		/* the corner as a row vector times the matrix of that axis, whose sine has the other sign for the middle one */
-		double c = cos(degrees / 180 * pi), s = sin(degrees / 180 * pi);
+		double c = cos(angle), s = sin(angle);
 		int a = axis == 0 ? 1 : 0, b = axis == 2 ? 1 : 2;
 		double x = (double)final[a], y = (double)final[b];
 		s = axis == 1 ? -s : s;
@@ -80,7 +76,7 @@ void sampler_patch(int64_t patch[3], const int64_t final[3], bool is_2d)
 	}
 	for (int d = 0; d < 3; d++)
 		patch[d] = (int64_t)(size[d] / 0.85);
-	if (flat)
+	if (augment_flat(final))
 		patch[0] = final[0];
 }
 
