@@ -109,6 +109,9 @@ for grid, final, (image, label, sample), (_, out, got, log) in each("noise", n=2
     assert 0 < sd < 0.1 and abs(added.std() / sd - 1) < 4.5 / np.sqrt(4 * n) and abs(added.mean()) < 4.5 * sd / np.sqrt(2 * n)
     assert abs((added[0] * added[1]).mean()) < 4.5 * sd ** 2 / np.sqrt(n)       # channels have noise of their own
     same_labels(got, (image, label), final)
+(_, out, _, _), (_, more, _, _) = augment([(np.zeros((2, 12, 30, 30), "f4"), np.zeros((12, 30, 30), int), {"final": [12, 30, 30]})] * 2,
+                                          "-a", "--only", "noise")
+assert len(np.intersect1d(out[0], out[1])) < 50 and len(np.intersect1d(out, more)) < 50 and len(np.unique(out[0])) > 10700
 
 
 def blurred(x, sd):

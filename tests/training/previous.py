@@ -70,6 +70,8 @@ def cases(n, *argv):
     for i in range(n):
         shape = SHAPES[i % 3]
         classes = blobs(shape)
+        if i % 4 == 3:
+            classes[:, :shape[1] // 3] = 1                  # more than 15 %
         hot = np.stack([classes == 1, classes == 2])
         before.append(hot)
         image = np.concatenate([rng.normal(size=(1, *shape)) + 3 * classes, hot]).astype("f4")
