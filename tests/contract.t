@@ -51,7 +51,7 @@ segment < mean.frames > s/labels.frames
 for p in 'fingerprint --clean' plan 'split --clean'; do
 	$p -o pre.d raw/Dataset506_Phantom > /dev/null
 done
-sample-patches -c 2d -i 2 -b 3 -o pre.d raw/Dataset506_Phantom > s/patches.frames
+sample-patches -c 2d -i 1 -b 2 -o pre.d raw/Dataset506_Phantom > s/patches.frames
 
 # run STATUS COMMAND ...: runs it with standard input as it is; stdout to out, stderr to err; complains of any other status.
 run() {
