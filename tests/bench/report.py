@@ -102,7 +102,7 @@ def forward(r):
                            f'{r.number("forward", subject, ours, "difference"):.1e}',
                            equal_share(r.number('forward', subject, ours, 'label_agreement'))))
     lines += ['', 'All ways, in ms a pass. Set-up holds a first pass; `torch.compile` keeps code between runs, so that its first one takes longer.',
-              '']
+              'Memory is the most of the process, at least what the measuring program has itself when it starts it (some 30 MiB).', '']
     for subject in r.subjects('forward'):
         name, patches = subject.rsplit(' x', 1)
         lines += [f'{name}, {patches} ' + ('patch' if patches == '1' else 'patches'), '']
