@@ -12,6 +12,7 @@ cp -r phantom_2d large
 mv large/phantom_2d/fold_0/checkpoint_59.pth large/phantom_2d/fold_0/checkpoint_large.pth
 peer forward --networks=./large/phantom_2d/fold_0/checkpoint_large.pth --most-gflop=0.1
 peer layers --networks=2d_192_8-32
+peer training --networks=2d_8-32:1:32x32
 peer jobs
 peer layers --networks=2d_192_8-32
 py - <<'X'
@@ -40,8 +41,12 @@ for job, runs in (('phantom, 2 slices', 1), ('phantom, 2 slices, 9 checkpoints t
     assert r.number('jobs', job, 'job', 'runs') == runs
     assert all(r.number('jobs', job, side, m) > 0 for side in ('qualm', 'nnunetv2') for m in ('seconds', 'peak_mib'))
 assert r.number('jobs', 'phantom, 2 slices', 'job', 'label_agreement') == 1
+for side in ('qualm', 'peer'):
+    assert 0 < r.number('training', 'training iteration, 2d_8-32:1:32x32', side, 'seconds') < 100
+    assert r.number('training', 'training iteration, 2d_8-32:1:32x32', side, 'peak_mib') > 1
 X
 py "$TESTS/bench/report.py" results.tsv RESULTS.md
+grep -q '^| training iteration, 2d_8-32:1:32x32 | 1 | 1x32x32 |' RESULTS.md
 grep -q '^| checkpoint_59.pth | 4 | 0.604 |' RESULTS.md
 grep -q '^| phantom, 2 slices, 9 checkpoints to scores |' RESULTS.md
 grep -q '^| decoder.transpconvs.0 | transposed | 32 to 32 | 1x2x2 |' RESULTS.md
