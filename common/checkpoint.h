@@ -34,6 +34,8 @@ struct checkpoint {
 
 /* fail()s XDATA ("FILE: cause") or XIO. Allocations are bounded by the file's size and memory_limit. */
 bool checkpoint_open(struct checkpoint *c, const char *path);
+/* The same without tensors and their hash: nothing but what the training was. */
+bool checkpoint_open_settings(struct checkpoint *c, const char *path);
 const struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, const char *name);
 /* The tensor's elements in C order as fp32 (strides, offsets, aliases, half storages resolved). out: product of dims. */
 bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkpoint_tensor *t);

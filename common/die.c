@@ -1,3 +1,4 @@
+#define _GNU_SOURCE             /* madvise */
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -5,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "common/die.h"
 
@@ -156,6 +158,20 @@ void *xaligned(size_t n, size_t size)
 	p = aligned_alloc(64, bytes ? bytes : 64);
 	if (!p)
 		die_sys("cannot allocate %zu bytes", bytes);
+	return p;
+}
+
+void *xlarge(size_t bytes)
+{
+	const size_t page = (size_t)2 << 20;
+	void *p;
+
+	if (bytes < 2 * page)
+		return xaligned(bytes, 1);
+	p = aligned_alloc(page, (bytes + 63) / 64 * 64);
+	if (!p)
+		die_sys("cannot allocate %zu bytes", bytes);
+	madvise(p, bytes / page * page, MADV_HUGEPAGE);
 	return p;
 }
 

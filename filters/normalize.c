@@ -31,7 +31,7 @@ static char *of_checkpoint(const char *path)
 	struct checkpoint c;
 	char *found;
 
-	if (!checkpoint_open(&c, path))
+	if (!checkpoint_open_settings(&c, path))
 		die_failed();
 	found = c.configuration ? xstrdup(c.configuration) : NULL;
 	checkpoint_close(&c);
