@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 #include "filters/train-checkpoints/lanes.h"
 
@@ -132,7 +133,7 @@ static double classes(const struct lanes_run *r, struct lanes_sums *sums)
 
 static double regions(const struct lanes_run *r, struct lanes_sums *sums)
 {
-	float mask[N], y[N], entropy[N];
+	float mask[N], y[N], e[N], entropy[N];
 	double total = 0;
 	int n = r->n;
 
@@ -141,10 +142,12 @@ static double regions(const struct lanes_run *r, struct lanes_sums *sums)
 		const float *restrict l = r->logits + (size_t)c * r->stride;
 		float *restrict p = r->p + (size_t)c * r->p_stride;
 		read_target(y, r, c);
+		for (int i = 0; i < n; i++)
+			e[i] = exp_of(-fabsf(l[i]));
 		for (int i = 0; i < n; i++) {
-			float e = exp_of(l[i] > 0 ? -l[i] : l[i]), likely = 1 / (1 + e);     /* sigmoid of |l| */
-			p[i] = l[i] > 0 ? likely : e * likely;
-			entropy[i] = mask[i] * ((l[i] > 0 ? l[i] : 0) - l[i] * y[i] + log_of(1 + e));
+			float likely = 1 / (1 + e[i]), unlikely = e[i] * likely, positive = l[i] > 0 ? 1.0f : 0.0f;
+			p[i] = unlikely + positive * (likely - unlikely);       /* sigmoid of |l| or -|l| */
+			entropy[i] = mask[i] * (0.5f * (l[i] + fabsf(l[i])) - l[i] * y[i] + log_of(1 + e[i]));
 		}
 		add_sums(&sums[c], p, y, mask, n);
 		total += sum(entropy, n);
@@ -201,10 +204,12 @@ static void count(const struct lanes_run *r, struct lanes_sums *counts)
 		chosen[i] = 0;
 	for (int c = 1; c < r->n_outputs && !r->region; c++) {
 		const float *restrict l = r->logits + (size_t)c * r->stride;
-		for (int i = 0; i < n; i++) {
-			chosen[i] = l[i] > most[i] ? (float)c : chosen[i];
-			most[i] = l[i] > most[i] ? l[i] : most[i];
+		for (int i = 0; i < n; i++) {           /* a product, because compilers make a jump of a choice */
+			float above = l[i] > most[i] ? 1.0f : 0.0f;
+			chosen[i] += above * ((float)c - chosen[i]);
 		}
+		for (int i = 0; i < n; i++)
+			most[i] = l[i] > most[i] ? l[i] : most[i];
 	}
 	for (int c = 0; c < r->n_outputs; c++) {
 		const float *restrict l = r->logits + (size_t)c * r->stride;

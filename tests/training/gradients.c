@@ -233,6 +233,11 @@ int main(void)
 	run("plain, 3D, uneven kernels and strides, without bias, ReLU", &a, (int64_t[3]){ 2, 9, 4 });
 	a = small(UNET_RESENC, 2, flat, plane);
 	run("residual, 2D", &a, (int64_t[3]){ 1, 8, 8 });
+	for (int i = 0; i < 3; i++) {            /* a block that adds what the decoder reads, too */
+		a.features[i] = 3;
+		a.stride[2][i] = 1;
+	}
+	run("residual, 2D, a stage without a stride", &a, (int64_t[3]){ 1, 8, 4 });
 	a = small(UNET_RESENC, 3, cube, two);
 	a.stem_channels = 2;                    /* stage 0: a projection without a stride; stage 2: a pool without a projection */
 	a.features[2] = a.features[1];
