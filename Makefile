@@ -122,6 +122,9 @@ lint:
 ## demo: scores, maps, overlays, a plot and a report of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
 demo: all
 	@scripts/demo --built='$(CURDIR)/$(B)/bin' $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
+## demo-train: an ensemble trained on slices of the built-in example and tested on the others, to a report in OUT=FOLDER; minutes
+demo-train: all
+	@scripts/demo-train '$(CURDIR)/$(B)/bin' $(if $(OUT),'$(OUT)')
 ## bench: speed and memory as TSV (DATA=FOLDER MODEL=FOLDER: of another job than the built-in example)
 bench: all tests
 	@scripts/bench $(B) $(if $(DATA),'$(DATA)' '$(MODEL)')
@@ -160,4 +163,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all bare bench-memory bench-peer evidence tests check check-asan lint demo bench install uninstall clean help FORCE
+.PHONY: all bare bench-memory bench-peer evidence tests check check-asan lint demo demo-train bench install uninstall clean help FORCE

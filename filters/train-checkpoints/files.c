@@ -65,12 +65,12 @@ static bool old_checkpoints(const struct training *t, bool clean, char **found)
 	return ok;
 }
 
-bool training_claim(const struct training *t, bool clean)
+bool training_claim(const struct training *t, bool clean, bool go_on)
 {
 	char *found = NULL, *plans = xasprintf("%s.json", t->plans), *fingerprint;
 	bool ok = old_checkpoints(t, clean, &found);
 
-	if (ok && found && !t->state.epoch)
+	if (ok && found && !go_on)
 		ok = fail(XDATA, "%s already holds %s: --continue goes on, --clean begins again", t->folder, found);
 	free(found);
 	ok = ok && io_mkdirs(t->folder) && copy(t, plans, "plans.json") && copy(t, "dataset.json", "dataset.json");

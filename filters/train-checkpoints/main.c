@@ -96,7 +96,7 @@ static void train(void)
 		warn("%s holds no checkpoint to go on from; a new training begins", t.folder);
 	if (!found && !training_begin(&t, (uint64_t)seed, pretrained))
 		die_failed();
-	if (!training_claim(&t, clean))
+	if (!training_claim(&t, clean, go_on))
 		die_failed();
 	if (t.state.epoch >= t.schedule.epochs) {
 		say("all %d epochs are done", t.schedule.epochs);

@@ -33,8 +33,8 @@ bool training_continue(struct training *t, bool *found);
 void training_free(struct training *t);
 
 /* files.c: the folder of the fold.  training_claim() makes it, puts plans.json, dataset.json and the fingerprint beside it, and
- * fail()s XDATA when it holds checkpoints of another training, unless they are to go (clean). */
-bool training_claim(const struct training *t, bool clean);
+ * fail()s XDATA when it holds checkpoints, unless they are to go (clean) or to be gone on with. */
+bool training_claim(const struct training *t, bool clean, bool go_on);
 /* After an epoch: training_log.tsv and the checkpoints that are due; best: the moving average is the best so far. */
 bool training_save(const struct training *t, bool best);
 /* Whatever was due: checkpoint_latest.pth. */

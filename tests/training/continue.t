@@ -74,6 +74,10 @@ without_times parts | diff a -
 cksum whole/fold_0/* > before
 train-checkpoints --continue -c 2d --epochs 6 --cycles 2 --late 2 -o whole pre < /dev/null
 cksum whole/fold_0/* | diff before -
+rm whole/fold_0/checkpoint_best.pth whole/fold_0/checkpoint_final.pth
+part 0 5 --continue -o whole 2> said            # none of those that a training goes on from
+grep -q 'a new training begins' said
+/usr/bin/python3 same.py whole/fold_0/checkpoint_final.pth parts/fold_0/checkpoint_final.pth
 status=0
 part 0 0 -o whole 2> said || status=$?
 [ "$status" -eq 3 ]
