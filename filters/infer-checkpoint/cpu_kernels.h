@@ -13,11 +13,11 @@ enum { MAX_LANES = 16 };
 
 /* One block of channels that a convolution reads. */
 struct block {
-	size_t offset;           /* floats from the worker's memory */
+	size_t offset, plane;    /* floats from the worker's memory, and from plane to plane */
 	int lanes, channels;
 	size_t norm;             /* its scale among the worker's norms, NO_NORM: what is there is read as it is */
 	size_t shift;            /* from scale to shift */
-	size_t image;            /* from one image to the next */
+	size_t image;            /* from one plane's scale to the next one's, which is another image's; 0: all are one image's */
 	float slope;
 };
 #define NO_NORM ((size_t)-1)
@@ -92,5 +92,5 @@ struct network;
 /* workers run patches side by side, hands share one; one of the two is 1. */
 void *cpu_open(const struct network *n, int workers, int hands, int members, enum isa level);
 /* A forward pass of the first worker, for measurements: how long each step of its schedule took; seconds [nodes]. */
-void cpu_time_steps(double *seconds, void *engine, int member, const float *in);
+void cpu_time_steps(double *seconds, void *engine, int member, const float *in, int images);
 #endif

@@ -9,7 +9,8 @@ enum {
 	SCRATCH_FLOATS = 1 << 20,               /* what it may: a part of the third-level cache */
 };
 
-struct layout { int lanes, blocks, pixels; size_t offset, size, norm; float slope; };
+/* from, until: the steps between which the value is needed; single: images take turns in it. */
+struct layout { int lanes, blocks, pixels, from, until; bool single; size_t offset, block, plane, size, norm; float slope; };
 
 enum isa cpu_isa(void)
 {
@@ -39,16 +40,15 @@ static const struct kernels *kernels_for(int channels, enum isa level)
 
 static size_t aligned(size_t floats) { return (floats + MAX_LANES - 1) / MAX_LANES * MAX_LANES; }
 
-/* First fit: each value goes to the lowest place that no value alive at the same time holds.  `from` and `to` are the
- * nodes between which a value lives. */
-static size_t place(struct layout *l, const struct network *n, const int *from, int v)
+/* First fit: each value goes to the lowest place that no value alive at the same time holds. */
+static size_t place(const struct layout *l, int v)
 {
 	size_t at = 0;
 
 	for (int again = 1; again;) {
 		again = 0;
 		for (int i = 0; i < v; i++) {
-			bool together = from[i] <= n->value[v].last_use && from[v] <= n->value[i].last_use;
+			bool together = l[i].from <= l[v].until && l[v].from <= l[i].until;
 			if (together && at < l[i].offset + l[i].size && l[i].offset < at + l[v].size) {
 				at = l[i].offset + l[i].size;
 				again = 1;
@@ -56,6 +56,32 @@ static size_t place(struct layout *l, const struct network *n, const int *from, 
 		}
 	}
 	return at;
+}
+
+/* Where images go one by one through some steps, first those before deep_first, last those from deep_end on: a value that these
+ * steps alone know is one image's at a time; others' planes are needed until the last image is through. */
+static void set_life(struct layout *l, const struct schedule *s, int v)
+{
+	const struct network *n = s->network;
+
+	l->from = 0;
+	for (int i = 0; i < n->n_nodes; i++)
+		if (n->node[i].out == v)
+			l->from = i;
+	l->until = n->value[v].last_use;
+	if (s->images == 1)
+		return;
+	l->single = v > 0 && (l->until < s->deep_first || (l->from >= s->deep_end && l->until < n->n_nodes));
+	if (l->single)
+		return;
+	if (l->from < s->deep_first)
+		l->from = 0;
+	else if (l->from >= s->deep_end)
+		l->from = s->deep_end;
+	if (l->until < s->deep_first)
+		l->until = s->deep_first - 1;
+	else if (l->until >= s->deep_end)
+		l->until = n->n_nodes;
 }
 
 /* When the last step is done only its own value is alive: its planes lie before or behind it. */
@@ -66,29 +92,29 @@ static size_t place_output(const struct layout *l, const struct network *n)
 	return last->size <= last->offset ? 0 : last->offset + last->size;
 }
 
-/* *output: room for the last value once more. */
-static struct layout *layouts(size_t *end, size_t *output, const struct network *n, enum isa level)
+/* Also the schedule's memory and output: room for the last value once more. */
+static struct layout *layouts(struct schedule *s, enum isa level)
 {
+	const struct network *n = s->network;
 	struct layout *l = xcalloc((size_t)n->n_values, sizeof *l);
-	int *from = xcalloc((size_t)n->n_values, sizeof *from);
 
-	for (int i = 0; i < n->n_nodes; i++)
-		from[n->node[i].out] = i;
-	*end = 0;
+	s->memory = 0;
 	for (int v = 0; v < n->n_values; v++) {
 		const struct value *value = &n->value[v];
 		l[v].lanes = v == 0 ? 1 /* read by convolutions alone */ : kernels_for(value->channels, level)->lanes;
 		l[v].blocks = (value->channels + l[v].lanes - 1) / l[v].lanes;
 		l[v].pixels = (int)(value->size[0] * value->size[1] * value->size[2]);
-		l[v].size = aligned((size_t)l[v].blocks * (size_t)l[v].lanes * (size_t)l[v].pixels);
-		l[v].offset = place(l, n, from, v);
-		if (l[v].offset + l[v].size > *end)
-			*end = l[v].offset + l[v].size;
+		set_life(&l[v], s, v);
+		l[v].plane = l[v].single ? 0 : (size_t)(value->size[1] * value->size[2]) * (size_t)l[v].lanes;
+		l[v].block = (size_t)l[v].pixels * (size_t)l[v].lanes * (size_t)(l[v].single ? 1 : s->images);
+		l[v].size = aligned((size_t)l[v].blocks * l[v].block);
+		l[v].offset = place(l, v);
+		if (l[v].offset + l[v].size > s->memory)
+			s->memory = l[v].offset + l[v].size;
 	}
-	*output = place_output(l, n);
-	if (*output + l[n->node[n->n_nodes - 1].out].size > *end)
-		*end = *output + l[n->node[n->n_nodes - 1].out].size;
-	free(from);
+	s->output = place_output(l, n);
+	if (s->output + l[n->node[n->n_nodes - 1].out].size > s->memory)
+		s->memory = s->output + l[n->node[n->n_nodes - 1].out].size;
 	return l;
 }
 
@@ -103,15 +129,16 @@ static bool lazy(const struct network *n, const struct node *node)
 	return node != &n->node[n->n_nodes - 1];
 }
 
-static void add_blocks(struct gather *g, const struct layout *l, int channels)
+static void add_blocks(struct gather *g, const struct layout *l, int channels, int images)
 {
 	g->block = xrealloc(g->block, (size_t)(g->n_blocks + l->blocks), sizeof *g->block);
 	for (int i = 0; i < l->blocks; i++) {
 		int left = channels - i * l->lanes;
 		size_t lanes = (size_t)l->lanes, all = (size_t)l->blocks * lanes;
 		g->block[g->n_blocks++] = (struct block){
-			.offset = l->offset + (size_t)i * lanes * (size_t)l->pixels, .lanes = l->lanes,
+			.offset = l->offset + (size_t)i * l->block, .plane = l->plane, .lanes = l->lanes,
 			.channels = left < l->lanes ? left : l->lanes, .shift = all, .slope = l->slope,
+			.image = images > 1 ? 2 * all : 0,
 			.norm = l->norm == NO_NORM ? NO_NORM : l->norm + (size_t)i * lanes
 		};
 	}
@@ -149,12 +176,14 @@ enum {
 static double distance(double floats) { return floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0; }
 
 /* Planes that a task goes through: all of them, but shorter ways, which each begin with the first planes' neighbours, where
- * there would be few tasks. */
+ * there would be few tasks; as few as can be where planes have nothing to do with their neighbours. */
 static int choose_run(const struct step *s, int chunks)
 {
 	enum { TASKS = 4, LEAST = 8 };
 	int parts = chunks < TASKS ? ceil_div(TASKS, chunks) : 1, n = ceil_div(s->input.out[0], parts);
 
+	if (s->input.kernel[0] == 1)
+		return s->planes;
 	n = n < LEAST ? LEAST : n;
 	return ceil_div(n, s->planes) * s->planes;
 }
@@ -295,27 +324,30 @@ static size_t reserve(struct step *s, size_t *packed)
 	return scratch;
 }
 
-static void plan_step(struct step *s, const struct network *n, const struct node *node, const struct layout *l, enum isa level)
+static void plan_step(struct step *s, const struct network *n, const struct node *node, const struct layout *l, int images,
+                      enum isa level)
 {
 	const struct layout *out = &l[node->out];
 
 	*s = (struct step){ .node = node, .k = kernels_for(node->c_out, level) };
+	s->images = images;
 	s->blocks = out->blocks;
-	s->pixels = out->pixels;
-	s->out = out->offset;
-	s->residual = node->residual >= 0 ? l[node->residual].offset : 0;
+	s->pixels = out->pixels * images;
+	s->out = (struct place){ out->offset, out->block, out->plane };
+	if (node->residual >= 0)
+		s->residual = (struct place){ l[node->residual].offset, l[node->residual].block, l[node->residual].plane };
 	/* An instance norm takes any constant away again. */
 	s->has_bias = node->bias >= 0 && !(node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first));
 	for (int i = 0; i < 3; i++) {
 		bool strided = node->kind == NODE_CONV;
-		s->input.in[i] = (int)n->value[node->in].size[i];
-		s->input.out[i] = (int)n->value[strided ? node->out : node->in].size[i];
+		s->input.in[i] = (int)n->value[node->in].size[i] * (i == 0 ? images : 1);
+		s->input.out[i] = (int)n->value[strided ? node->out : node->in].size[i] * (i == 0 ? images : 1);
 		s->input.kernel[i] = strided ? node->kernel[i] : 1;
 		s->input.stride[i] = strided ? node->stride[i] : 1;
 	}
-	add_blocks(&s->input, &l[node->in], n->value[node->in].channels);
+	add_blocks(&s->input, &l[node->in], n->value[node->in].channels, images);
 	if (node->in2 >= 0)
-		add_blocks(&s->input, &l[node->in2], n->value[node->in2].channels);
+		add_blocks(&s->input, &l[node->in2], n->value[node->in2].channels, images);
 	s->lazy = l[node->out].norm != NO_NORM;
 	s->measured = node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first);
 	s->pieces = 1;
@@ -331,12 +363,54 @@ static void plan_step(struct step *s, const struct network *n, const struct node
 	}
 }
 
+/* Steps from the first to the last one that reads more weights, as Winograd has them, than values of an image. */
+static void choose_deep(struct schedule *s)
+{
+	const struct network *n = s->network;
+
+	s->deep_first = s->deep_end = s->images > 1 ? n->n_nodes : 0;
+	for (int i = 0; i < n->n_nodes && s->images > 1; i++) {
+		const struct node *o = &n->node[i];
+		const int64_t *in = n->value[o->in].size, *out = n->value[o->out].size;
+		double values = (double)(in[1] * in[2]) * o->c_in + (double)(out[1] * out[2]) * o->c_out;
+		double weights = (double)o->c_in * o->c_out * o->kernel[1] * o->kernel[2] * (taps(o->stride) == 1 && taps(o->kernel) == 9 ? 4 : 1);
+		if (o->kind == NODE_POOL || weights <= values)
+			continue;
+		s->deep_first = i < s->deep_first ? i : s->deep_first;
+		s->deep_end = i + 1;
+	}
+	if (s->images == 1)
+		s->deep_end = n->n_nodes;
+}
+
+/* Images whose planes are computed together share the way of the weights.  Only where no step mixes planes, and no more than
+ * take so much memory. */
+static void choose_images(struct schedule *s, enum isa level)
+{
+	enum { MOST = 4, FLOATS = 24 << 20 };
+	const struct network *n = s->network;
+
+	s->images = MOST;
+	for (int i = 0; i < n->n_nodes; i++)
+		if (n->patch[0] != 1 || n->node[i].kernel[0] != 1 || n->node[i].stride[0] != 1)
+			s->images = 1;
+	for (;; s->images--) {
+		choose_deep(s);
+		if (s->images == 1)
+			return;
+		free(layouts(s, level));
+		if (s->memory <= FLOATS)
+			return;
+	}
+}
+
 void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 {
 	struct layout *l;
 
 	*s = (struct schedule){ .network = n, .n_steps = n->n_nodes };
-	l = layouts(&s->memory, &s->output, n, level);
+	choose_images(s, level);
+	l = layouts(s, level);
 	for (int i = 0; i < n->n_values; i++)
 		l[i].norm = NO_NORM;
 	for (int i = 0; i < n->n_nodes; i++) {
@@ -353,9 +427,9 @@ void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 		struct layout *out = &l[n->node[i].out];
 		if (out->norm != NO_NORM)
 			out->norm = s->norms;
-		plan_step(t, n, &n->node[i], l, level);
+		plan_step(t, n, &n->node[i], l, s->images, level);
 		t->norm = s->norms;
-		s->norms += 2 * (size_t)(t->blocks * t->k->lanes);
+		s->norms += 2 * (size_t)(s->images * t->blocks * t->k->lanes);
 		size_t need = reserve(t, &s->packed), counts = (size_t)(t->input.out[0] * t->pieces);
 		size_t statistics = 2 * counts * (size_t)(t->blocks * t->k->lanes);
 		s->scratch = need > s->scratch ? need : s->scratch;
@@ -365,22 +439,6 @@ void schedule_make(struct schedule *s, const struct network *n, enum isa level)
 	}
 	s->scratch = aligned(s->scratch);
 	free(l);
-}
-
-int step_tasks(const struct step *s)
-{
-	const int *out = s->input.out;
-
-	switch (s->method) {
-	case METHOD_DIRECT:
-		return ceil_div(out[0], s->planes) * s->pieces;
-	case METHOD_WINOGRAD:
-		return s->pieces * ceil_div(out[0], s->run_planes);
-	case METHOD_UPSAMPLE:
-		return ceil_div(s->input.in[0] * s->input.in[1], s->rows);
-	default:
-		return s->blocks;
-	}
 }
 
 void schedule_free(struct schedule *s)

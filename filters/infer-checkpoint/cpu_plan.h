@@ -12,6 +12,9 @@ enum method {
 	METHOD_POOL,
 };
 
+/* Where a value is: its first block, and from block to block and from plane to plane; plane 0: the images take turns in one. */
+struct place { size_t offset, block, plane; };
+
 /* All offsets are in floats: `memory` of a worker, `packed` of a member, `norms` of a worker. */
 struct step {
 	const struct node *node;
@@ -20,9 +23,10 @@ struct step {
 	struct gather input;
 	int blocks;                             /* of the output */
 	int pixels;                             /* of the output */
-	size_t out, residual;                   /* memory */
+	struct place out, residual;             /* memory */
 	size_t weights, bias, scale, shift;     /* packed; vectors are [blocks * lanes], scale and shift belong to the norm */
 	size_t norm;                            /* norms: [images][scale, shift][blocks * lanes] */
+	int images;                             /* as the schedule's */
 	bool has_bias;
 	bool measured;                          /* instance norm whose moments are taken on the way out */
 	bool lazy;                              /* norm and leaky ReLU are applied by what reads the output */
@@ -50,6 +54,8 @@ struct step {
 
 struct schedule {
 	const struct network *network;
+	int images;                             /* more than 1: a plane of a value is one image's, none mixes them */
+	int deep_first, deep_end;               /* steps that take all images at once */
 	int n_steps;
 	struct step *step;
 	size_t input, output;                   /* in memory, as planes: value 0, and the last step's */
@@ -63,9 +69,6 @@ void schedule_free(struct schedule *s);
 
 /* All weights of a member as the steps read them: packed [s->packed]. */
 void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads);
-
-/* Parts of a step's arithmetic that can be done at the same time, in any order. */
-int step_tasks(const struct step *s);
 
 /* Part i of n that are all nearly equal: where it begins and its size. */
 static inline int part(int *size, int total, int n, int i)

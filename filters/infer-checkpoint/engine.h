@@ -11,11 +11,13 @@ struct engine {
 	/* How many threads may call forward at once, each with its own worker number: as many as were given to open, or one, for
 	 * which the engine uses them all. */
 	int (*workers)(const void *e);
+	/* How many patches forward takes at once at most. */
+	int (*images)(const void *e);
 	/* weights: n->n_weights floats, not needed after the call (the engine may transform them, on `threads` threads). */
 	void (*load)(void *e, int member, const float *weights, int threads);
-	/* in [n_inputs][patch] to [n_outputs][patch], fp32, which is the engine's, the caller's to change, and valid until the
-	 * worker's next call.  Results depend neither on the worker nor on the number of threads. */
-	float *(*forward)(void *e, int member, int worker, const float *in);
+	/* in [images][n_inputs][patch] to [images][n_outputs][patch], fp32, which is the engine's, the caller's to change, and
+	 * valid until the worker's next call.  Results depend neither on the worker nor on the number of threads or images. */
+	float *(*forward)(void *e, int member, int worker, const float *in, int images);
 	void (*close)(void *e);
 };
 

@@ -13,6 +13,7 @@ enum { PARTS = 16, PART_LINES = 8 };    /* sums are made in so many parts, of ru
 
 /* One pass of a window.  Jobs go through mirrors, then members, then windows. */
 struct job { int window, member, mirror; };
+struct group { int member, first, n; };         /* n of the jobs, first of them in `turn` */
 
 /* A case between begin and end. */
 struct stay {
@@ -33,8 +34,9 @@ struct host {
 	unsigned all[8];
 	size_t voxels;           /* of a patch */
 	float *weight;           /* [patch] */
-	int workers;             /* jobs that run side by side */
-	float **in;              /* one patch for each worker: [n_inputs][patch] */
+	int workers;             /* groups of jobs that run side by side */
+	int images;              /* jobs of a group at most */
+	float **in;              /* for each worker [images][n_inputs][patch] */
 	int n_slots;
 	float **slot;            /* room for the results of the jobs under way: [n_outputs][patch]; NULL with one worker */
 	float **result;          /* [n_slots]: of the jobs under way, mirrored as they are: slots, or the worker's own */
@@ -44,6 +46,8 @@ struct host {
 	const struct backend_window *window;
 	struct job *job;         /* of all windows */
 	int first, count;        /* those under way */
+	struct group *group;     /* [n_slots]: the same by member, which is all that the jobs of a group must share */
+	int n_groups, *turn;     /* turn [n_slots]: jobs in the order of groups */
 	atomic_bool *bad;        /* [n_slots]: which of these end a sum that is not finite */
 };
 
@@ -61,8 +65,9 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 	windows_weight(h->weight, n->patch, o->gaussian);
 	h->e = engine->open(n, o->threads, o->n_members);
 	h->workers = engine->workers(h->e);
+	h->images = engine->images(h->e);
 	room = slot_bytes / (h->voxels * sizeof(float)) / (size_t)n->n_outputs;
-	h->n_slots = h->workers == 1 ? 1 : 8 * h->workers;
+	h->n_slots = h->workers == 1 ? h->images : 8 * h->workers;
 	if ((size_t)h->n_slots > room)
 		h->n_slots = room > (size_t)h->workers ? (int)room : h->workers;
 	if (h->n_slots - h->n_slots % h->n_all >= h->workers && h->n_slots > h->n_all)
@@ -75,7 +80,9 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 		h->mean = xaligned((size_t)n->n_outputs * h->voxels, sizeof(float));
 	h->in = xcalloc((size_t)h->workers, sizeof *h->in);
 	for (int i = 0; i < h->workers; i++)
-		h->in[i] = xaligned((size_t)n->n_inputs * h->voxels, sizeof(float));
+		h->in[i] = xaligned((size_t)h->images * (size_t)n->n_inputs * h->voxels, sizeof(float));
+	h->group = xcalloc((size_t)h->n_slots, sizeof *h->group);
+	h->turn = xcalloc((size_t)h->n_slots, sizeof *h->turn);
 	h->bad = xcalloc((size_t)h->n_slots, sizeof *h->bad);
 	h->loops = *loops_all();
 	return h;
@@ -93,7 +100,7 @@ bool host_forward(void *b, int member, float *out, const float *in)
 {
 	struct host *h = b;
 
-	memcpy(out, h->engine->forward(h->e, member, 0, in), (size_t)h->n->n_outputs * h->voxels * sizeof *out);
+	memcpy(out, h->engine->forward(h->e, member, 0, in, 1), (size_t)h->n->n_outputs * h->voxels * sizeof *out);
 	return true;
 }
 
@@ -146,11 +153,13 @@ void host_close(void *b)
 	free(h->in);
 	free(h->mean);
 	free(h->weight);
+	free(h->group);
+	free(h->turn);
 	free(h->bad);
 	free(h);
 }
 
-/* ---- one job: a window in one mirrored position ---- */
+/* ---- a group of jobs: windows in one mirrored position each ---- */
 
 /* to [n_inputs][patch]: the image at the window, 0 outside of it, mirrored. */
 static void gather(float *to, const struct host *h, const struct backend_window *w, unsigned mirror)
@@ -179,17 +188,53 @@ static void gather(float *to, const struct host *h, const struct backend_window 
 			}
 }
 
-static void run_job(void *arg, int i, int worker)
+static int member_of(const struct host *h, int i)
+{
+	const struct job *j = &h->job[h->first + i];
+	const struct stay *s = h->window[j->window].stay;
+
+	return s->c.member + j->member;
+}
+
+/* The jobs under way by member, in groups that give every worker something to do. */
+static void make_groups(struct host *h)
+{
+	int share = (h->count + h->workers - 1) / h->workers, most = share < h->images ? share : h->images, n = 0;
+
+	h->n_groups = 0;
+	for (int i = 0; i < h->count; i++) {
+		int member = member_of(h, i), first = n;
+		bool done = false;
+		for (int g = 0; g < h->n_groups && !done; g++)
+			done = h->group[g].member == member;
+		for (int k = i; k < h->count && !done; k++)
+			if (member_of(h, k) == member)
+				h->turn[n++] = k;
+		for (; first < n; first += most)
+			h->group[h->n_groups++] = (struct group){ member, first, n - first < most ? n - first : most };
+	}
+}
+
+static void run_group(void *arg, int g, int worker)
 {
 	struct host *h = arg;
-	const struct job *j = &h->job[h->first + i];
-	const struct backend_window *w = &h->window[j->window];
-	const struct stay *s = w->stay;
+	const struct group *group = &h->group[g];
+	const int *turn = h->turn + group->first;
+	size_t in = (size_t)h->n->n_inputs * h->voxels, out = (size_t)h->n->n_outputs * h->voxels;
+	float *result;
 
-	gather(h->in[worker], h, w, s->mirror[j->mirror]);
-	h->result[i] = h->engine->forward(h->e, s->c.member + j->member, worker, h->in[worker]);
-	if (h->slot)                    /* the worker's own room is for its next job */
-		h->result[i] = memcpy(h->slot[i], h->result[i], (size_t)h->n->n_outputs * h->voxels * sizeof(float));
+	for (int i = 0; i < group->n; i++) {
+		const struct job *j = &h->job[h->first + turn[i]];
+		const struct backend_window *w = &h->window[j->window];
+		const struct stay *s = w->stay;
+		gather(h->in[worker] + (size_t)i * in, h, w, s->mirror[j->mirror]);
+	}
+	result = h->engine->forward(h->e, group->member, worker, h->in[worker], group->n);
+	for (int i = 0; i < group->n; i++) {
+		h->result[turn[i]] = result + (size_t)i * out;
+		if (h->slot)            /* the worker's own room is for its next group */
+			h->result[turn[i]] = memcpy(h->slot[turn[i]], result + (size_t)i * out, out * sizeof *result);
+	}
 }
 
 /* ---- sums: every voxel in the order of jobs ---- */
@@ -311,7 +356,8 @@ void host_windows(void *b, const struct backend_window *w, int n)
 		blend_touch(&((struct stay *)w[i].stay)->blend, w[i].origin);
 	for (h->first = 0; h->first < jobs; h->first += h->count) {
 		h->count = jobs - h->first < h->n_slots ? jobs - h->first : h->n_slots;
-		parallel_for(h->workers, h->count, run_job, h);
+		make_groups(h);
+		parallel_for(h->workers, h->n_groups, run_group, h);
 		parallel_for(h->o.threads, (h->n->n_outputs + 1) * PARTS, add_part, h);
 		note_bad(h);
 	}

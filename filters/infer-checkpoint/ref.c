@@ -156,6 +156,12 @@ static void *ref_open(const struct network *n, int threads, int members)
 	return e;
 }
 
+static int ref_images(const void *engine)
+{
+	(void)engine;
+	return 1;
+}
+
 static int ref_workers(const void *engine) { return ((const struct ref *)engine)->workers; }
 
 static void ref_load(void *engine, int member, const float *weights, int threads)
@@ -169,7 +175,7 @@ static void ref_load(void *engine, int member, const float *weights, int threads
 }
 
 /* A feature map lives from the node that makes it to the last one that reads it. */
-static float *ref_forward(void *engine, int member, int worker, const float *in)
+static float *ref_forward(void *engine, int member, int worker, const float *in, int images)
 {
 	struct ref *e = engine;
 	const struct network *n = e->n;
@@ -177,6 +183,7 @@ static float *ref_forward(void *engine, int member, int worker, const float *in)
 	size_t largest = 0;
 	double *sum;
 
+	(void)images;
 	free(e->result[worker]);
 	for (int i = 0; i < n->n_values; i++)
 		largest = voxels(&n->value[i]) > largest ? voxels(&n->value[i]) : largest;
@@ -218,5 +225,6 @@ static void ref_close(void *engine)
 }
 
 const struct engine engine_ref = {
-	.name = "ref", .open = ref_open, .workers = ref_workers, .load = ref_load, .forward = ref_forward, .close = ref_close
+	.name = "ref", .open = ref_open, .workers = ref_workers, .images = ref_images, .load = ref_load, .forward = ref_forward,
+	.close = ref_close
 };

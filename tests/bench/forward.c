@@ -49,7 +49,7 @@ static void one_patch(void *arg, int i, int worker)
 {
 	const struct bench *b = arg;
 	size_t voxels = patch_voxels(&b->n), n_in = (size_t)b->n.n_inputs * voxels, n_out = (size_t)b->n.n_outputs * voxels;
-	const float *out = b->engine->forward(b->e, 0, worker, b->in + (size_t)i * n_in);
+	const float *out = b->engine->forward(b->e, 0, worker, b->in + (size_t)i * n_in, 1);
 
 	if (b->out)
 		memcpy(b->out + (size_t)i * n_out, out, n_out * sizeof *out);

@@ -83,9 +83,9 @@ static double *step_times(const struct network *n, int steps, const float *weigh
 
 	random_fill(in, (size_t)n->n_inputs * patch_voxels(n));
 	engine_cpu.load(e, 0, weights, hands);
-	cpu_time_steps(seconds, e, 0, in);              /* the first pass pays for fresh memory */
+	cpu_time_steps(seconds, e, 0, in, 1);              /* the first pass pays for fresh memory */
 	for (int r = 0; r < rounds; r++)
-		cpu_time_steps(seconds + r * steps, e, 0, in);
+		cpu_time_steps(seconds + r * steps, e, 0, in, 1);
 	for (int i = 0; i < steps; i++) {
 		for (int r = 0; r < rounds; r++)
 			column[r] = seconds[r * steps + i];

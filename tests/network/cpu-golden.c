@@ -81,7 +81,7 @@ static int compare(const char *folder, const char *checkpoint, const struct arch
 	for (int isa = 0; isa <= (int)cpu_isa(); isa++) {
 		void *e = cpu_open(&n, 1, 1, 1, (enum isa)isa);
 		engine_cpu.load(e, 0, weights, 2);
-		memcpy(got, engine_cpu.forward(e, 0, 0, in), count * sizeof *got);
+		memcpy(got, engine_cpu.forward(e, 0, 0, in, 1), count * sizeof *got);
 		engine_cpu.close(e);
 		double d = difference(got, expected, count);
 		worst[isa] = fmax(worst[isa], d);

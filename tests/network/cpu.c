@@ -70,10 +70,10 @@ static int add(struct network *n, enum node_kind kind, int in, int in2, int resi
 /* All remainders of every vector's lanes, and values of many blocks. */
 static int channels(void) { return pick(8) ? 1 + pick(40) : 41 + pick(40); }
 
-/* A stem, a few nodes on the values so far, the head. */
-static void make(struct network *n, struct node *node, struct value *value, struct parameter *parameter)
+/* A stem, a few nodes on the values so far, the head.  flat: of one plane, as networks for slices are. */
+static void make(struct network *n, struct node *node, struct value *value, struct parameter *parameter, bool flat)
 {
-	int64_t size[3] = { 1 + pick(3) * pick(4), 1 + pick(25), 1 + pick(25) };
+	int64_t size[3] = { flat ? 1 : 1 + pick(3) * pick(4), 1 + pick(25), 1 + pick(25) };
 	int kernel[3], stride[3], v, steps = 1 + pick(5);
 
 	*n = (struct network){ .node = node, .value = value, .parameter = parameter };
@@ -81,7 +81,7 @@ static void make(struct network *n, struct node *node, struct value *value, stru
 	n->n_outputs = 2 + pick(6);
 	memcpy(n->patch, size, sizeof size);
 	v = add_value(n, n->n_inputs, size);
-	v = add(n, NODE_CONV, v, -1, -1, channels(), (int[]){ 1 + 2 * pick(2), 3, 1 + 2 * pick(3) }, one, false);
+	v = add(n, NODE_CONV, v, -1, -1, channels(), (int[]){ flat ? 1 : 1 + 2 * pick(2), 3, 1 + 2 * pick(3) }, one, false);
 	for (int i = 0; i < steps; i++) {
 		int c = channels(), what = pick(8), in2 = -1, residual = -1;
 		const struct value *x = &n->value[v];
@@ -89,13 +89,15 @@ static void make(struct network *n, struct node *node, struct value *value, stru
 			kernel[k] = pick(3) ? 3 : pick(3) ? 1 : 5;
 			stride[k] = pick(3) || x->size[k] < 2 ? 1 : 2;
 		}
+		if (flat)
+			kernel[0] = stride[0] = 1;
 		for (int u = 1; u < n->n_values - 1; u++)
 			if (!memcmp(n->value[u].size, x->size, sizeof x->size) && pick(2))
 				in2 = residual = u;
 		if (what == 0) {
 			v = add(n, NODE_POOL, v, -1, -1, x->channels, stride, stride, true);
 		} else if (what == 1 && x->size[0] * x->size[1] * x->size[2] < 1000) {
-			stride[0] = 1 + pick(3);
+			stride[0] = flat ? 1 : 1 + pick(3);
 			v = add(n, NODE_TCONV, v, -1, -1, c, stride, stride, true);
 		} else if (what == 2 && residual >= 0) {
 			v = add(n, NODE_CONV, v, -1, residual, n->value[residual].channels, kernel, one, false);
@@ -152,7 +154,7 @@ int main(int argc, char **argv)
 		char name[32];
 		snprintf(name, sizeof name, "graph %d", graph);
 		state = (unsigned long long)graph * 977 + 5;
-		make(&n, node, value, parameter);
+		make(&n, node, value, parameter, graph % 3 == 1);
 		wrong += check_network(worst, &n, graph % 3 == 0 ? 5 : 0, scale(&n, graph), 2e-5, name);
 		for (int isa = 0; isa <= (int)cpu_isa(); isa++)
 			count_methods(methods[isa], &n, (enum isa)isa);

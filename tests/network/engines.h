@@ -50,7 +50,7 @@ static inline float *reference(const struct network *n, const float *weights, co
 	void *e = engine_ref.open(n, 1, 1);
 
 	engine_ref.load(e, 0, weights, 1);
-	memcpy(out, engine_ref.forward(e, 0, 0, in), count * sizeof *out);
+	memcpy(out, engine_ref.forward(e, 0, 0, in, 1), count * sizeof *out);
 	engine_ref.close(e);
 	return out;
 }
@@ -76,7 +76,7 @@ static inline void forward_one(void *arg, int i, int worker)
 {
 	const struct job *j = arg;
 
-	memcpy(j->out[i], engine_cpu.forward(j->engine, 1, worker, j->in), j->count * sizeof(float));
+	memcpy(j->out[i], engine_cpu.forward(j->engine, 1, worker, j->in, 1), j->count * sizeof(float));
 }
 
 /* How many of `workers` results, each from as many hands, are not `expected` to the bit. */
@@ -98,7 +98,31 @@ static inline int unequal(const struct network *n, int workers, int hands, enum 
 	return wrong;
 }
 
-/* The error at one instruction set; infinity where 2 or 7 threads, each with its own input or all on one, make a difference. */
+/* Whether as many images as the engine takes at once, each in its place, give the bytes that they give one by one. */
+static inline bool together(const struct network *n, enum isa isa, int hands, const float *weights, const float *in, size_t count)
+{
+	size_t size = (size_t)n->n_inputs * (size_t)(n->patch[0] * n->patch[1] * n->patch[2]);
+	void *e = cpu_open(n, 1, hands, 1, isa);
+	int most = engine_cpu.images(e);
+	float *all = xmalloc((size_t)most * size, sizeof *all), *out = xmalloc((size_t)most * count, sizeof *out);
+	bool same = true;
+
+	engine_cpu.load(e, 0, weights, 1);
+	for (size_t i = 0; i < (size_t)most * size; i++)
+		all[i] = in[(i + i / size * 7) % size] * (float)(most - i / size);
+	for (int images = 2; images <= most; images++) {
+		memcpy(out, engine_cpu.forward(e, 0, 0, all, images), (size_t)images * count * sizeof *out);
+		for (size_t i = 0; i < (size_t)images; i++)
+			same &= !memcmp(out + i * count, engine_cpu.forward(e, 0, 0, all + i * size, 1), count * sizeof *out);
+	}
+	engine_cpu.close(e);
+	free(all);
+	free(out);
+	return same;
+}
+
+/* The error at one instruction set; infinity where 2 or 7 threads, each with its own input or all on one, or other images
+ * beside it make a difference. */
 static inline double engine_error(const struct network *n, enum isa isa, const float *weights, const float *in,
                                   const float *expected, size_t count)
 {
@@ -108,11 +132,15 @@ static inline double engine_error(const struct network *n, enum isa isa, const f
 	double d;
 
 	engine_cpu.load(e, 0, weights, 1);
-	memcpy(out, engine_cpu.forward(e, 0, 0, in), count * sizeof *out);
+	memcpy(out, engine_cpu.forward(e, 0, 0, in, 1), count * sizeof *out);
 	engine_cpu.close(e);
 	d = difference(out, expected, count);
 	if (unequal(n, threads, 1, isa, weights, in, out, count) + unequal(n, 1, 9 - threads, isa, weights, in, out, count) > 0) {
 		printf("other bytes with more threads\n");
+		d = INFINITY;
+	}
+	if (!together(n, isa, threads, weights, in, count)) {
+		printf("other bytes with other images\n");
 		d = INFINITY;
 	}
 	free(out);
