@@ -7,13 +7,17 @@
 #include "common/die.h"
 #include "common/parallel.h"
 
+/* Loops often follow each other closely: whoever waits looks for so long before it sleeps, where processors are enough. */
+enum { LOOKS = 1000 };
+
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t start, done;
 	int threads;                    /* helpers running, without the caller */
 	int helpers;                    /* of them, wanted in this round */
-	int busy;
-	unsigned round;
+	atomic_int looks;               /* 0 where there are more threads than processors */
+	atomic_int busy;
+	atomic_uint round;
 	int n;
 	atomic_int next;
 	void (*body)(void *arg, int i, int worker);
@@ -33,13 +37,22 @@ static void drain(int worker)
 		pool.body(pool.arg, i, worker);
 }
 
+static void rest(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 static void *helper(void *arg)
 {
 	int worker = (int)(ptrdiff_t)arg;
 	unsigned seen = 0;
 
-	pthread_mutex_lock(&pool.lock);
 	for (;;) {
+		for (int i = 0; i < atomic_load(&pool.looks) && atomic_load(&pool.round) == seen; i++)
+			rest();
+		pthread_mutex_lock(&pool.lock);
 		while (pool.round == seen || worker > pool.helpers) {
 			seen = pool.round;
 			pthread_cond_wait(&pool.start, &pool.lock);
@@ -47,9 +60,11 @@ static void *helper(void *arg)
 		seen = pool.round;
 		pthread_mutex_unlock(&pool.lock);
 		drain(worker);
+		if (atomic_fetch_sub(&pool.busy, 1) > 1)
+			continue;
 		pthread_mutex_lock(&pool.lock);
-		if (--pool.busy == 0)
-			pthread_cond_signal(&pool.done);
+		pthread_cond_signal(&pool.done);
+		pthread_mutex_unlock(&pool.lock);
 	}
 	return NULL;
 }
@@ -76,11 +91,15 @@ void parallel_for(int threads, int n, void (*body)(void *arg, int i, int worker)
 	pool.arg = arg;
 	pool.n = n;
 	atomic_store(&pool.next, 0);
-	pool.helpers = pool.busy = threads - 1;
+	pool.helpers = threads - 1;
+	pool.busy = threads - 1;
+	pool.looks = threads > parallel_cpus() ? 0 : LOOKS;
 	pool.round++;
 	pthread_cond_broadcast(&pool.start);
 	pthread_mutex_unlock(&pool.lock);
 	drain(0);
+	for (int i = 0; i < pool.looks && pool.busy; i++)
+		rest();
 	pthread_mutex_lock(&pool.lock);
 	while (pool.busy)
 		pthread_cond_wait(&pool.done, &pool.lock);
