@@ -11,8 +11,9 @@ const char *const augment_operator_name[] = { "keep", "dilate", "erode", "close"
 
 /* How likely each is for a patch, and for a channel or class of it. */
 static const struct { double patch, part; } chance[AUGMENT_KINDS] = {
-	[AUGMENT_ROTATION] = { 0.2, 1 }, [AUGMENT_SCALING] = { 0.2, 1 }, [AUGMENT_NOISE] = { 0.1, 1 }, [AUGMENT_BLUR] = { 0.2, 0.5 },
-	[AUGMENT_BRIGHTNESS] = { 0.15, 1 }, [AUGMENT_CONTRAST] = { 0.15, 1 }, [AUGMENT_LOW_RESOLUTION] = { 0.25, 0.5 },
+	[AUGMENT_ROTATION] = { 0.2, 1 }, [AUGMENT_SCALING] = { 0.2, 1 }, [AUGMENT_NOISE] = { 0.1, 1 },
+	[AUGMENT_BLUR] = { 0.2, 0.5 }, [AUGMENT_BRIGHTNESS] = { 0.15, 1 },
+	[AUGMENT_CONTRAST] = { 0.15, 1 }, [AUGMENT_LOW_RESOLUTION] = { 0.25, 0.5 },
 	[AUGMENT_INVERTED_GAMMA] = { 0.1, 1 }, [AUGMENT_GAMMA] = { 0.3, 1 }, [AUGMENT_MIRRORING] = { 1, 0.5 },
 	[AUGMENT_MORPHOLOGY] = { 0.4, 0.5 }, [AUGMENT_REMOVAL] = { 0.2, 0.5 },
 };
@@ -67,7 +68,8 @@ static double draw_part(const struct augmentation *d, const struct augmenter *a,
 static void draw_channel(struct augmentation *d, const struct augmenter *a, int c)
 {
 	static const struct { enum augment_kind kind; double least, most; } rule[] = {
-		{ AUGMENT_BRIGHTNESS, 0.75, 1.25 }, { AUGMENT_CONTRAST, 0.75, 1.25 }, { AUGMENT_INVERTED_GAMMA, 0.7, 1.5 }, { AUGMENT_GAMMA, 0.7, 1.5 },
+		{ AUGMENT_BRIGHTNESS, 0.75, 1.25 }, { AUGMENT_CONTRAST, 0.75, 1.25 }, { AUGMENT_INVERTED_GAMMA, 0.7, 1.5 },
+		{ AUGMENT_GAMMA, 0.7, 1.5 },
 	};
 	double *to[] = { &d->brightness[c], &d->contrast[c], &d->inverted_gamma[c], &d->gamma[c] };
 
@@ -76,7 +78,8 @@ static void draw_channel(struct augmentation *d, const struct augmenter *a, int 
 		                      ? between(0.5, 1, draw_part(d, a, AUGMENT_BLUR, c, 1 + axis)) : 0;
 	d->zoom[c] = takes(d, a, AUGMENT_LOW_RESOLUTION, c) ? between(0.5, 1, draw_part(d, a, AUGMENT_LOW_RESOLUTION, c, 1)) : 1;
 	for (size_t k = 0; k < sizeof rule / sizeof *rule; k++)
-		*to[k] = factor(rule[k].least, rule[k].most, draw_part(d, a, rule[k].kind, c, 1), draw_part(d, a, rule[k].kind, c, 2));
+		*to[k] = factor(rule[k].least, rule[k].most, draw_part(d, a, rule[k].kind, c, 1),
+		                draw_part(d, a, rule[k].kind, c, 2));
 }
 
 void augment_draw(struct augmentation *d, const struct augmenter *a, int64_t epoch, int64_t iteration, int64_t index)
@@ -89,7 +92,8 @@ void augment_draw(struct augmentation *d, const struct augmenter *a, int64_t epo
 	for (int kind = 0; kind < AUGMENT_KINDS; kind++)
 		d->kinds |= (unsigned)happens(d, a, kind) << kind;
 	for (int axis = 0; axis < (flat ? 1 : 3); axis++)
-		d->angle[axis] = d->kinds >> AUGMENT_ROTATION & 1 ? between(-limit, limit, draw(d, a, AUGMENT_ROTATION, 1 + axis)) : 0;
+		if (d->kinds >> AUGMENT_ROTATION & 1)
+			d->angle[axis] = between(-limit, limit, draw(d, a, AUGMENT_ROTATION, 1 + axis));
 	d->scale = d->kinds >> AUGMENT_SCALING & 1 ? between(0.7, 1.4, draw(d, a, AUGMENT_SCALING, 1)) : 1;
 	d->noise_sd = between(0, 0.1, draw(d, a, AUGMENT_NOISE, 1));
 	for (int c = 0; c < a->channels; c++)

@@ -73,7 +73,8 @@ void augment_blur(float *x, const int64_t shape[3], const double sd[3], const st
 		const float *before[AUGMENT_TAPS], *after[AUGMENT_TAPS];
 		int64_t next = z + taps[0] - 1;         /* the last plane that plane z needs */
 		if (next < shape[0])
-			blur_plane(ring + (size_t)(next % RING) * area, x + (size_t)next * area, rows, padded, shape, k, taps, loops);
+			blur_plane(ring + (size_t)(next % RING) * area, x + (size_t)next * area, rows, padded, shape, k, taps,
+			           loops);
 		for (int t = 0; t < taps[0] && z >= 0; t++) {
 			before[t] = ring + (size_t)(reflect(z - t, shape[0]) % RING) * area;
 			after[t] = ring + (size_t)(reflect(z + t, shape[0]) % RING) * area;
@@ -135,7 +136,8 @@ static void coarsen_plane(float *out, const float *x, const struct axis axis[3],
 		bool first = advance(&p, want[0]), new[2] = { first, want[1] != want[0] && p.of[1] != want[1] };
 		for (int k = 0; k < 2; k++)
 			if (new[k])
-				loops->stretch(p.data[k], x + (p.of[k] = want[k]) * nx, axis[2].a, axis[2].b, axis[2].w, (size_t)nx);
+				loops->stretch(p.data[k], x + (p.of[k] = want[k]) * nx, axis[2].a, axis[2].b, axis[2].w,
+				               (size_t)nx);
 		loops->mix(out + y * nx, p.data[0], p.data[want[1] != want[0]], axis[1].w[y], (size_t)nx);
 	}
 }
@@ -182,12 +184,12 @@ void augment_contrast(float *x, size_t n, double factor, const struct augment_lo
 void augment_gamma(float *x, size_t n, double gamma, bool inverted, const struct augment_loops *loops)
 {
 	struct augment_figures f, after;
-	double sign = inverted ? -1 : 1, least, range;
+	double sign = inverted ? -1 : 1, least, range, ratio;
 
 	loops->figures(&f, x, n);
 	least = (double)(inverted ? -f.most : f.least);
 	range = fmax((double)f.most - (double)f.least, 1e-7);
 	loops->power(&after, x, (float)sign, (float)least, (float)range, (float)gamma, n);
-	loops->shift(x, (float)mean_of(&after, n), (float)(sd_of(&f, n) / fmax(sd_of(&after, n), 1e-7)), (float)(sign * mean_of(&f, n)),
-	             (float)sign, n);
+	ratio = sd_of(&f, n) / fmax(sd_of(&after, n), 1e-7);
+	loops->shift(x, (float)mean_of(&after, n), (float)ratio, (float)(sign * mean_of(&f, n)), (float)sign, n);
 }

@@ -35,7 +35,7 @@ struct augment_loops {
 	void (*contrast)(float *x, float mean, float factor, float least, float most, size_t n);
 	/* x = ((sign x - least) / range)^gamma range + least, and its figures */
 	void (*power)(struct augment_figures *f, float *x, float sign, float least, float range, float gamma, size_t n);
-	void (*shift)(float *x, float mean, float factor, float to, float sign, size_t n);          /* sign ((x - mean) factor + to) */
+	void (*shift)(float *x, float mean, float factor, float to, float sign, size_t n);      /* sign ((x - mean) factor + to) */
 	void (*clear)(float *x, const uint16_t *label, uint16_t where, size_t n);                    /* 0 where label == where */
 };
 

@@ -62,7 +62,10 @@ INLINE void locate(int32_t *restrict at, float (*restrict w)[BLOCK], const struc
 	}
 }
 
-INLINE void sample_as(float *restrict out, const float *restrict volume, const struct augment_row *r, int first, int end, bool three)
+INLINE float between(float a, float b, float w) { return a + w * (b - a); }
+
+INLINE void sample_as(float *restrict out, const float *restrict volume, const struct augment_row *r, int first, int end,
+                      bool three)
 {
 	const int64_t row = r->size[2], plane = three ? r->size[1] * row : 0;
 
@@ -81,12 +84,11 @@ INLINE void sample_as(float *restrict out, const float *restrict volume, const s
 			}
 		}
 		for (int k = 0; k < n; k++) {
-			float a = q[0][k][0] + w[2][k] * (q[0][k][1] - q[0][k][0]), b = q[1][k][0] + w[2][k] * (q[1][k][1] - q[1][k][0]);
-			a += w[1][k] * (b - a);
+			float a = between(q[0][k][0], q[0][k][1], w[2][k]), b = between(q[1][k][0], q[1][k][1], w[2][k]);
+			a = between(a, b, w[1][k]);
 			if (three) {
-				float c = q[2][k][0] + w[2][k] * (q[2][k][1] - q[2][k][0]), d = q[3][k][0] + w[2][k] * (q[3][k][1] - q[3][k][0]);
-				c += w[1][k] * (d - c);
-				a += w[0][k] * (c - a);
+				float c = between(q[2][k][0], q[2][k][1], w[2][k]), d = between(q[3][k][0], q[3][k][1], w[2][k]);
+				a = between(a, between(c, d, w[1][k]), w[0][k]);
 			}
 			out[i + k] = a;
 		}
@@ -101,8 +103,8 @@ static void sample(float *out, const float *volume, const struct augment_row *r,
 		sample_as(out, volume, r, first, end, false);
 }
 
-INLINE void look_up_as(uint16_t *restrict out, uint8_t *restrict mixed, const uint16_t *restrict volume, const struct augment_row *r,
-                       int first, int end, bool three)
+INLINE void look_up_as(uint16_t *restrict out, uint8_t *restrict mixed, const uint16_t *restrict volume,
+                       const struct augment_row *r, int first, int end, bool three)
 {
 	const int64_t row = r->size[2], plane = three ? r->size[1] * row : 0;
 
@@ -142,13 +144,15 @@ static void look_up(uint16_t *out, uint8_t *mixed, const uint16_t *volume, const
 /* random_philox() of PARTS counters in a row. */
 INLINE void philox(uint32_t w[4][PARTS], uint64_t seed, uint64_t stream, uint64_t first)
 {
+	uint32_t k = (uint32_t)seed, l = (uint32_t)(seed >> 32);
+
 	for (int j = 0; j < PARTS; j++) {
 		w[0][j] = (uint32_t)(first + (uint64_t)j);
 		w[1][j] = (uint32_t)((first + (uint64_t)j) >> 32);
 		w[2][j] = (uint32_t)stream;
 		w[3][j] = (uint32_t)(stream >> 32);
 	}
-	for (uint32_t round = 0, k = (uint32_t)seed, l = (uint32_t)(seed >> 32); round < 10; round++, k += 0x9E3779B9, l += 0xBB67AE85)
+	for (int round = 0; round < 10; round++, k += 0x9E3779B9, l += 0xBB67AE85)
 		for (int j = 0; j < PARTS; j++) {
 			uint64_t p = (uint64_t)0xD2511F53 * w[0][j], q = (uint64_t)0xCD9E8D57 * w[2][j];
 			w[0][j] = (uint32_t)(q >> 32) ^ w[1][j] ^ k;
@@ -325,5 +329,6 @@ static void clear(float *restrict x, const uint16_t *restrict label, uint16_t wh
 
 #define NAME(isa) #isa
 #define NAMED(isa) NAME(isa)
-const struct augment_loops JOINED(augment, ISA) = { NAMED(ISA), sample, look_up, noise, blur, mix, stretch, scale, figures, contrast, power,
-	shift, clear };
+const struct augment_loops JOINED(augment, ISA) = {
+	NAMED(ISA), sample, look_up, noise, blur, mix, stretch, scale, figures, contrast, power, shift, clear,
+};

@@ -74,14 +74,14 @@ static struct element element_of(double radius, bool flat)
 	return e;
 }
 
-/* The steps of an element along x at (z, y), as shifts; false if there are none. */
+/* The steps of an element along x at (z, y), as shifts; false if there are none.  Its poles belong to it, however rounded. */
 static bool element_row(int *least, int *most, const struct element *e, int z, int y, bool flat)
 {
 	double others = (flat ? 0 : e->at[z] * e->at[z]) + e->at[y] * e->at[y];
 
 	*least = INT_MAX;
 	for (int x = 0; x < e->n; x++)
-		if (e->at[x] * e->at[x] + others <= e->radius * e->radius * (1 + 1e-9)) {       /* the poles, but for rounding, belong to it */
+		if (e->at[x] * e->at[x] + others <= e->radius * e->radius * (1 + 1e-9)) {
 			*most = x - (e->n - 1) / 2;
 			*least = *least < *most ? *least : *most;
 		}

@@ -186,7 +186,8 @@ void augment_place_begin(struct augment_place *p, const struct augmentation *d, 
 static struct augment_row row_of(const struct augment_place *p, int64_t z, int64_t y)
 {
 	struct augment_row r;
-	double at[3] = { (double)z - (double)(p->to[Z] - 1) / 2, (double)y - (double)(p->to[Y] - 1) / 2, -(double)(p->to[X] - 1) / 2 };
+	const double at[3] = { (double)z - (double)(p->to[Z] - 1) / 2, (double)y - (double)(p->to[Y] - 1) / 2,
+	                       -(double)(p->to[X] - 1) / 2 };
 
 	for (int i = Z; i <= X; i++) {
 		r.base[i] = (float)(p->m[i][Z] * at[Z] + p->m[i][Y] * at[Y] + p->m[i][X] * at[X] + (double)(p->from[i] - 1) / 2);

@@ -6,7 +6,8 @@ static bool has(const struct augmentation *d, enum augment_kind kind) { return d
 
 static size_t voxels(const int64_t shape[3]) { return (size_t)(shape[0] * shape[1] * shape[2]); }
 
-static void change_channel(float *x, int c, const struct augmentation *d, const struct augmenter *a, const struct augment_loops *loops)
+static void change_channel(float *x, int c, const struct augmentation *d, const struct augmenter *a,
+                           const struct augment_loops *loops)
 {
 	const size_t n = voxels(a->to);
 
@@ -107,5 +108,6 @@ void augment(float *image, uint16_t *label, const float *from_image, const uint1
 	for (size_t i = 0; i < n; i++)
 		label[i] = label[i] == AUGMENT_OUTSIDE ? 0 : label[i];
 	if (a->classes)
-		move_previous(image + (size_t)a->channels * n, from_image + (size_t)a->channels * n_from, from_label, &place, d, a, loops);
+		move_previous(image + (size_t)a->channels * n, from_image + (size_t)a->channels * n_from, from_label, &place, d, a,
+		              loops);
 }

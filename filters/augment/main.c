@@ -69,7 +69,8 @@ static bool check_layers(struct patch *p)
 		return fail(XDATA, "it lacks a layer image, label or outside; 'sample-patches' makes all three");
 	if (p->image->type != DT_F4 || p->label->type != DT_U2 || p->outside->type != DT_U1 || p->label->channels != 1 ||
 	    p->outside->channels != 1)
-		return fail(XDATA, "its layers are not <f4, <u2 and |u1 of one channel each, as 'sample-patches' writes image, label, outside");
+		return fail(XDATA, "its layers are not <f4, <u2 and |u1 of one channel each, as 'sample-patches' writes "
+		            "image, label, outside");
 	return true;
 }
 
@@ -85,10 +86,12 @@ static bool read_sample(struct patch *p, int64_t number[3])
 		return fail(XDATA, "its key 'sample' does not tell number and final of the patch");
 	for (int d = 0; d < 3; d++)
 		if (p->a.to[d] < 1 || p->a.to[d] > p->a.from[d])
-			return fail(XDATA, "it has %lld x %lld x %lld voxels, which leaves no patch of %lld x %lld x %lld", (long long)p->a.from[0],
-			            (long long)p->a.from[1], (long long)p->a.from[2], (long long)p->a.to[0], (long long)p->a.to[1], (long long)p->a.to[2]);
+			return fail(XDATA, "it has %lld x %lld x %lld voxels, which leaves no patch of %lld x %lld x %lld",
+			            (long long)p->a.from[0], (long long)p->a.from[1], (long long)p->a.from[2],
+			            (long long)p->a.to[0], (long long)p->a.to[1], (long long)p->a.to[2]);
 	if (classes < 0 || classes >= p->image->channels || p->image->channels - classes > MAX_CHANNELS)
-		return fail(XDATA, "it has %lld channels, %lld of them of a previous stage", (long long)p->image->channels, (long long)classes);
+		return fail(XDATA, "it has %lld channels, %lld of them of a previous stage", (long long)p->image->channels,
+		            (long long)classes);
 	if (frame_grid_voxels(&p->from) > INT32_MAX)
 		return fail(XDATA, "it has more than 2^31 voxels");
 	p->a.classes = (int)classes;
