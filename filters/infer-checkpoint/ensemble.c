@@ -128,7 +128,8 @@ static void describe(struct ensemble *e, int i, const struct checkpoint *c)
 		m->fold = xstrdup(c->fold);
 }
 
-static bool load(struct ensemble *e, int i, const struct checkpoint *c, float *weights)
+/* Closes c, so that its bytes are not there beside the weights and what the backend makes of them. */
+static bool load(struct ensemble *e, int i, struct checkpoint *c, float *weights)
 {
 	if (!network_load(weights, &e->network, c)) {
 		fail_prefix("%s", e->path[i]);
@@ -138,6 +139,7 @@ static bool load(struct ensemble *e, int i, const struct checkpoint *c, float *w
 		head_make(&e->head[i], &e->network, weights);
 	if (c->trainer_name && strncmp(c->trainer_name, "nnUNetTrainer", 13))
 		warn("%s: trainer %s is unknown; its weights fit the plan's network, so it runs", e->path[i], c->trainer_name);
+	checkpoint_close(c);
 	return e->backend->load(e->b, i, weights);
 }
 
