@@ -21,7 +21,8 @@ int main(int argc, char **argv)
 	const char *command;
 	bool ok, same = true;
 
-	opt_parse(&argc, &argv, opts, "list|strip|average|compare FILE ...", "list, shrink, average and compare checkpoints of a training");
+	opt_parse(&argc, &argv, opts, "list|strip|average|compare FILE ...",
+	          "list, shrink, average and compare checkpoints of a training");
 	command = argc ? argv[0] : "";
 	if (strcmp(command, "list") && strcmp(command, "strip") && strcmp(command, "average") && strcmp(command, "compare"))
 		opt_usage("the first operand is one of list, strip, average and compare");

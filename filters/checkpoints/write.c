@@ -49,7 +49,8 @@ static int first_of(const struct checkpoint *c, int t)
 
 static bool write(const char *output, const struct checkpoint *c, float *const *values)
 {
-	static const char *const kept[] = { "_best_ema", "current_epoch", "init_args", "trainer_name", "inference_allowed_mirroring_axes" };
+	static const char *const kept[] = {
+		"_best_ema", "current_epoch", "init_args", "trainer_name", "inference_allowed_mirroring_axes" };
 	const struct pickle_value *root = c->store->tree.root;
 	struct checkpoint_out o;
 	bool ok = true;

@@ -1,8 +1,8 @@
 #include "common/as_coded.h"
 #include "filters/train-checkpoints/keep.h"
 
-/* Whole parts of k->sparse numbers, evenly spaced from 0.7 T_c (down to a whole epoch) to the last epoch, T_c - 1; of a single one
- * the last. */
+/* Whole parts of k->sparse numbers in even distances from 0.7 T_c (down to a whole epoch) to the last epoch, T_c - 1; a single one
+ * is the last. */
 static bool is_sparse(const struct keep *k, int t, int length)
 {
 	int first = length * 7 / 10, last = length - 1;

@@ -113,7 +113,8 @@ static void train(void)
 
 int main(int argc, char **argv)
 {
-	opt_parse(&argc, &argv, opts, "[PREPROCESSED]", "train a network on patches with a cyclic learning rate and keep checkpoints of each cycle");
+	opt_parse(&argc, &argv, opts, "[PREPROCESSED]",
+	          "train a network on patches with a cyclic learning rate and keep checkpoints of each cycle");
 	check_options(argc);
 	t.preprocessed = argv[0];
 	if (!t.threads)

@@ -94,8 +94,10 @@ static bool train_epoch(struct training_epoch *e, struct work *w, struct batches
 	struct training *t = w->t;
 	double sum = 0, value;
 	int n = 0;
-	char text[100];
+	char text[128], dice[32] = "";
 
+	if (epoch && !isnan(e[-1].mean_dice))
+		snprintf(dice, sizeof dice, ", pseudo-Dice %.4f", e[-1].mean_dice);
 	while (batches_next(b, epoch)) {
 		if (!value_of(&value, w, b, true))
 			return false;
@@ -105,8 +107,7 @@ static bool train_epoch(struct training_epoch *e, struct work *w, struct batches
 		sgd_step(&sgd_nnunet, &t->network, t->state.weights, t->state.momentum, w->gradients, e->rate, t->threads);
 		sum += value;
 		n++;
-		snprintf(text, sizeof text, "epoch %d of %d, rate %.5f, loss %.4f%s%.4f", epoch, t->schedule.epochs, e->rate, sum / n,
-		         epoch ? ", pseudo-Dice " : "", epoch ? e[-1].mean_dice : 0);
+		snprintf(text, sizeof text, "epoch %d of %d, rate %.5f, loss %.4f%s", epoch, t->schedule.epochs, e->rate, sum / n, dice);
 		progress_step(text);
 	}
 	e->train_loss = sum / n;
