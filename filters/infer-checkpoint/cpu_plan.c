@@ -7,6 +7,7 @@ enum {
 	NEAR_FLOATS = 8 << 10,                  /* a good part of a first-level cache */
 	CACHE_FLOATS = 160 << 10,               /* what scratch of one loop should fill: a good part of a second-level cache */
 	SCRATCH_FLOATS = 1 << 20,               /* what it may: a part of the third-level cache */
+	SHARED_FLOATS = 5 << 20,                /* what is likely to stay in the third-level cache between its uses */
 };
 
 /* from, until: the steps between which the value is needed; single: images take turns in it. */
@@ -170,10 +171,13 @@ enum {
 	COST_TILE_IN_2 = 250, COST_TILE_OUT_2 = 200,    /* and of 2 x 2 */
 	COST_STAGE = 4,                                 /* one pixel of one block staged */
 	COST_PRODUCT = 60,                              /* one call of gemm */
-	COST_NEAR = 2, COST_FAR = 20,                   /* a vector from the second-level cache, and from beyond */
+	COST_NEAR = 2, COST_FAR = 20, COST_MAIN = 40,   /* a vector from the second-level cache, the third, from memory */
 };
 
-static double distance(double floats) { return floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0; }
+static double distance(double floats)
+{
+	return floats > SHARED_FLOATS ? COST_MAIN : floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0;
+}
 
 /* Planes that a task goes through: all of them, but shorter ways, which each begin with the first planes' neighbours, where
  * there would be few tasks; as few as can be where planes have nothing to do with their neighbours. */
@@ -387,7 +391,7 @@ static void choose_deep(struct schedule *s)
  * take so much memory. */
 static void choose_images(struct schedule *s, enum isa level)
 {
-	enum { MOST = 4, FLOATS = 24 << 20 };
+	enum { MOST = 4, FLOATS = 16 << 20 };
 	const struct network *n = s->network;
 
 	s->images = MOST;
