@@ -10,7 +10,10 @@
 #include "filters/train-checkpoints/engine.h"
 #include "filters/train-checkpoints/fast.h"
 
-enum { HUGE_PAGE = 2 << 20 };
+enum {
+	HUGE_PAGE = 2 << 20,
+	GRADIENT_FLOATS = 1 << 28,              /* what the gradients of a group of samples may take, 1 GiB */
+};
 
 /* Weights and values are read end to end: large pages save most of the address translation. */
 static float *large(size_t floats)
@@ -273,7 +276,7 @@ static void fast_close(void *engine)
 	free(e);
 }
 
-void *fast_open(const struct network *n, int batch, int threads, enum isa level)
+void *fast_open(const struct network *n, int batch, int threads, enum isa level, size_t gradient_floats)
 {
 	struct fast *e;
 	size_t floats;
@@ -282,7 +285,7 @@ void *fast_open(const struct network *n, int batch, int threads, enum isa level)
 		return NULL;
 	e = xcalloc(1, sizeof *e);
 	*e = (struct fast){ .network = n, .batch = batch, .threads = threads };
-	fast_plan(e, level);
+	fast_plan(e, level, gradient_floats);
 	floats = e->n_data + e->n_gradient + e->n_packed + e->n_sums + e->n_transformed + (size_t)threads * e->n_scratch;
 	e->hand = xcalloc((size_t)threads, sizeof *e->hand);
 	if (floats > memory_limit / sizeof(float)) {
@@ -306,6 +309,9 @@ void *fast_open(const struct network *n, int batch, int threads, enum isa level)
 	return e;
 }
 
-static void *fast_open_best(const struct network *n, int batch, int threads) { return fast_open(n, batch, threads, cpu_isa()); }
+static void *fast_open_best(const struct network *n, int batch, int threads)
+{
+	return fast_open(n, batch, threads, cpu_isa(), GRADIENT_FLOATS);
+}
 
 const struct train_engine train_fast = { "cpu", fast_open_best, fast_forward, fast_backward, fast_close };

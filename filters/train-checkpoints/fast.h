@@ -122,14 +122,16 @@ struct job {
 	struct hand *hand;
 };
 
-/* train_fast's open with an instruction set not above `level`, for tests. */
-void *fast_open(const struct network *n, int batch, int threads, enum isa level);
+/* train_fast's open, for tests: with an instruction set not above `level`, and as many samples going backward at a time as have
+ * gradients of `gradient_floats` at most, but one at least. */
+void *fast_open(const struct network *n, int batch, int threads, enum isa level, size_t gradient_floats);
 
 /* fast_plan.c: shapes, methods and places, decided from the network, the batch and the instruction set alone. */
-void fast_plan(struct fast *e, enum isa level);
+void fast_plan(struct fast *e, enum isa level, size_t gradient_floats);
 void fast_plan_free(struct fast *e);
 
 /* fast_matrix.c: products with gathered inputs. */
+int part_of(int *size, int total, int n, int i);
 void rows_of(struct hand *h, const int size[3], int first, int n);
 int gather(struct hand *h, float *to, const struct job *j, const struct phase *p, int n, int tap, int n_taps);
 void run_matrix(const struct job *j);
@@ -137,7 +139,7 @@ void run_matrix(const struct job *j);
 /* fast_winograd.c */
 void run_winograd(const struct job *j);
 void winograd_plane(const struct map *m, float *v, size_t point, int slots, int slot, const struct source *s, int n_sources,
-                    int sample, int z, int first, int tiles);
+                    int sample, int z, int first, int tiles, int row);
 
 /* fast_weights.c: the weight tensor as products read it, and sums as the gradient tensor wants them. */
 void pack_weights(float *packed, const struct map *m, const float *weights, const float *bias, int threads);

@@ -44,9 +44,10 @@ struct fast_kernels {
 	void (*winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias, bool add);
 	/* The adjoint of winograd_out: what a derivative by a plane is in the transform domain. */
 	void (*winograd_back)(float *u, size_t step, const float *plane, int Y, int X, int first, int tiles);
-	/* Weights of 3x3 taps g [9][lanes] into the domain, u[point * step], flipped: taps in reverse order; and the adjoint. */
+	/* Weights of 3x3 taps g [9][lanes] into the domain, u[point * step], flipped: taps in reverse order; and the adjoint of the
+	 * sum over parts of u[part * part_step + point * step]. */
 	void (*winograd_weights)(float *u, size_t step, const float *g, bool flipped);
-	void (*winograd_gradient)(float *g, const float *u, size_t step);
+	void (*winograd_gradient)(float *g, const float *u, size_t step, int parts, size_t part_step);
 
 	/* to = max(t, slope * t), t = x * scale + shift + residual (r: NULL or applied to the residual first). */
 	void (*join)(float *to, const float *x, const struct affine *a, const float *residual, const struct affine *r, size_t pixels);

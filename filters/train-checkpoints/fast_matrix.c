@@ -2,6 +2,15 @@
 #include "common/parallel.h"
 #include "filters/train-checkpoints/fast.h"
 
+/* Part i of n that are all nearly equal: where it begins and its size. */
+int part_of(int *size, int total, int n, int i)
+{
+	int q = total / n, r = total % n;
+
+	*size = q + (i < r);
+	return i * q + (i < r ? i : r);
+}
+
 /* Outputs first .. first + n - 1 of [samples][size] as runs of rows. */
 void rows_of(struct hand *h, const int size[3], int first, int n)
 {
@@ -131,7 +140,7 @@ static void matrix_task(void *arg, int i, int worker)
 	const struct map *m = j->m;
 	const struct phase *p = part->p;
 	struct hand *h = &j->hand[worker];
-	int total = product3(p->size) * j->samples, first = i * m->group, n = total - first < m->group ? total - first : m->group;
+	int total = product3(p->size) * j->samples, n, first = part_of(&n, total, (total + m->group - 1) / m->group, i);
 	bool in_place = product3(m->out_stride) == 1, planes = m->planes;
 	size_t lanes = (size_t)m->k->lanes;
 	const float *w = j->packed + p->weights;

@@ -4,12 +4,12 @@
 #include "filters/train-checkpoints/fast.h"
 
 enum {
-	GRADIENT_FLOATS = 1 << 28,              /* what the gradients of a group of samples may take, 1 GiB */
 	GATHER_FLOATS = 48 << 10,               /* gathered inputs of a product: a part of a second-level cache */
 	CHUNK_FLOATS = 200 << 10,               /* transformed tiles of a chunk: most of one */
 	SUM_FLOATS = 256 << 10,                 /* sums that each part of the voxels may have of its own */
 	SHARED_FLOATS = 2 << 20,                /* transforms made for all threads */
 	PARTS = 16,
+	TASKS = 4,
 };
 
 static const struct fast_kernels *kernels_for(int channels, enum isa level)
@@ -63,7 +63,7 @@ static void place_gradient(struct fast *e, const int *made, const int *read, int
 	e->n_gradient = most(e->n_gradient, at + size);
 }
 
-static void plan_values(struct fast *e, enum isa level)
+static void plan_values(struct fast *e, enum isa level, size_t gradient_floats)
 {
 	const struct network *n = e->network;
 	int *made = xcalloc((size_t)n->n_values, sizeof *made), *read = xcalloc((size_t)n->n_values, sizeof *read);
@@ -90,8 +90,7 @@ static void plan_values(struct fast *e, enum isa level)
 		if (v > 0)
 			place_gradient(e, made, read, v);
 	}
-	e->group = (int)most(1, GRADIENT_FLOATS / e->n_gradient);
-	e->group = smaller(e->group, e->batch);
+	e->group = gradient_floats / e->n_gradient < (size_t)e->batch ? larger(1, (int)(gradient_floats / e->n_gradient)) : e->batch;
 	e->n_gradient *= (size_t)e->group;
 	for (int v = 0; v < n->n_values; v++)
 		e->value[v].gradient *= (size_t)e->group;
@@ -154,13 +153,13 @@ static int segments(const struct map *m, const struct layout *const *source, int
 	return n;
 }
 
-/* How many voxels and taps are gathered at once. */
-static void plan_matrix(struct map *m, int per_tap, bool far)
+/* How many voxels and taps are gathered at once: few enough voxels that there is work for several threads. */
+static void plan_matrix(struct map *m, int per_tap, bool far, int samples)
 {
-	int lanes = m->k->lanes, taps = 1;
+	int lanes = m->k->lanes, taps = 1, share = ceiling(product3(m->out) / product3(m->out_stride) * samples, 2 * TASKS);
 	size_t at = 0;
 
-	m->group = far ? MAX_GROUP : MAX_GROUP * 3 / 4;
+	m->group = smaller(far ? MAX_GROUP : MAX_GROUP * 3 / 4, larger(48, share));
 	for (int i = 0; i < m->n_phases; i++) {
 		struct phase *p = &m->phase[i];
 		taps = larger(taps, p->n_taps);
@@ -182,8 +181,11 @@ static void plan_winograd(struct map *m, int blocks_in, int blocks, int samples)
 	int budget = CHUNK_FLOATS / (WINOGRAD * lanes * (blocks_in * kz + blocks)), all = kz == 1 ? samples * m->out[0] : m->out[0];
 
 	budget = larger(budget, (size_t)WINOGRAD * (size_t)(kz * m->c_in * m->width) > CHUNK_FLOATS ? 72 : 36);
+	if (kz == 1)
+		budget = smaller(budget, larger(54, ceiling(tiles * all, TASKS)));
 	m->tiles = ceiling(tiles, ceiling(tiles, budget));
-	m->planes_at_once = smaller(all, larger(1, budget / m->tiles));
+	m->planes_at_once = larger(1, budget / m->tiles);
+	m->planes_at_once = ceiling(all, ceiling(all, m->planes_at_once));
 	m->slots = kz == 1 ? m->planes_at_once : m->planes_at_once == 1 ? kz : m->planes_at_once + kz - 1;
 	m->run_planes = kz == 1 ? m->planes_at_once : ceiling(larger(8, ceiling(all, 4)), m->planes_at_once) * m->planes_at_once;
 	m->point_in = ((size_t)(blocks_in * m->slots * m->tiles) | 1) * (size_t)lanes;
@@ -254,7 +256,7 @@ static void plan_map(struct map *m, const struct layout *const *source, int n_so
 	if (m->winograd)
 		plan_winograd(m, blocks_of(source, n_sources), blocks_of(target, n_targets), samples);
 	else
-		plan_matrix(m, segments(m, source, k->lanes), (size_t)m->n_taps * (size_t)(m->c_in * m->width) > CHUNK_FLOATS);
+		plan_matrix(m, segments(m, source, k->lanes), (size_t)m->n_taps * (size_t)(m->c_in * m->width) > CHUNK_FLOATS, samples);
 	m->bias = aligned(m->packed);
 	m->packed = m->bias + (size_t)m->width;
 }
@@ -365,11 +367,11 @@ static void make_room(struct fast *e, const struct step *l)
 	e->n_statistics = most(e->n_statistics, 2 * (size_t)out->blocks * (size_t)out->lanes * (size_t)(e->batch * norm_runs(out->pixels)));
 }
 
-void fast_plan(struct fast *e, enum isa level)
+void fast_plan(struct fast *e, enum isa level, size_t gradient_floats)
 {
 	const struct network *n = e->network;
 
-	plan_values(e, level);
+	plan_values(e, level, gradient_floats);
 	e->layer = xcalloc((size_t)n->n_nodes, sizeof *e->layer);
 	for (int i = 0; i < n->n_nodes; i++) {
 		e->layer[i].node = &n->node[i];

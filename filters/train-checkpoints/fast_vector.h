@@ -42,5 +42,5 @@ void FN(winograd_of)(float *v, size_t step, const float *plane, int Y, int X, in
 void FN(winograd_add)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias, bool add);
 void FN(winograd_back)(float *u, size_t step, const float *plane, int Y, int X, int first, int tiles);
 void FN(winograd_weights)(float *u, size_t step, const float *g, bool flipped);
-void FN(winograd_gradient)(float *g, const float *u, size_t step);
+void FN(winograd_gradient)(float *g, const float *u, size_t step, int parts, size_t part_step);
 #endif

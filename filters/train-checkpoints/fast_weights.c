@@ -92,79 +92,73 @@ struct unpacking {
 	const struct wgrad *w;
 	float *gradient;
 	const float *sums;              /* [parts][..][width] */
+	size_t part;                    /* floats from a part to the next */
 	bool add;
 };
 
 static void put(float *to, float value, bool add) { *to = add ? *to + value : value; }
 
-/* Sums of channel c of the fine side, [taps][panel][c_in][width], the parts added in order. */
-static void unpack_matrix(const struct unpacking *u, int c)
+/* Sums of one panel and channel of the fine side, [taps][panel][c_in][width], the parts added in order. */
+static void unpack_matrix(const struct unpacking *u, const struct panel *panel, int c)
 {
 	const struct wgrad *w = u->w;
 	const struct map *m = &w->taps;
-	size_t part = (w->sums + MAX_LANES - 1) / MAX_LANES * MAX_LANES;
+	int width = panel->blocks * m->k->lanes;
+	size_t column = (size_t)m->c_in * (size_t)panel->column;
 
-	for (int p = 0; p < m->n_panels; p++) {
-		const struct panel *panel = &m->panel[p];
-		int width = panel->blocks * m->k->lanes;
-		for (int t = 0; t < m->n_taps; t++) {
-			size_t row = m->planes ? (size_t)(m->n_taps * m->c_in * panel->column + (t * m->c_in + c) * width)
-			                       : (size_t)t * (size_t)m->c_in * (size_t)m->width + (size_t)m->c_in * (size_t)panel->column + (size_t)(c * width);
-			float *to = u->gradient + (size_t)c * m->in_step + (size_t)panel->first * m->out_step + (size_t)t;
-			for (int o = 0; o < panel->channels; o++) {
-				float sum = 0;
-				for (int i = 0; i < w->parts; i++)
-					sum += u->sums[(size_t)i * part + row + (size_t)o];
-				put(to + (size_t)o * m->out_step, sum, u->add);
-			}
+	for (int t = 0; t < m->n_taps; t++) {
+		size_t row = m->planes ? (size_t)m->n_taps * column + (size_t)((t * m->c_in + c) * width)
+		                       : (size_t)t * (size_t)(m->c_in * m->width) + column + (size_t)(c * width);
+		float *to = u->gradient + (size_t)c * m->in_step + (size_t)panel->first * m->out_step + (size_t)t;
+		for (int o = 0; o < panel->channels; o++) {
+			float sum = 0;
+			for (int i = 0; i < w->parts; i++)
+				sum += u->sums[(size_t)i * u->part + row + (size_t)o];
+			put(to + (size_t)o * m->out_step, sum, u->add);
 		}
 	}
 }
 
 /* The same of sums [point][panel][kz][c_in][width]. */
-static void unpack_winograd(const struct unpacking *u, int c)
+static void unpack_winograd(const struct unpacking *u, const struct panel *panel, int c)
 {
-	const struct wgrad *w = u->w;
-	const struct map *m = &w->taps;
-	int lanes = m->k->lanes, kz = m->n_taps / 9;
-	size_t part = (w->sums + MAX_LANES - 1) / MAX_LANES * MAX_LANES, depth = (size_t)(kz * m->c_in), point = depth * (size_t)m->width;
-	float total[WINOGRAD * MAX_LANES] __attribute__((aligned(64))), g[9 * MAX_LANES] __attribute__((aligned(64)));
+	const struct map *m = &u->w->taps;
+	int lanes = m->k->lanes, width = panel->blocks * lanes, kz = m->n_taps / 9;
+	size_t depth = (size_t)(kz * m->c_in);
+	float g[9 * MAX_LANES] __attribute__((aligned(64)));
 
-	for (int p = 0; p < m->n_panels; p++)
-		for (int z = 0; z < kz; z++)
-			for (int b = 0; b < m->panel[p].blocks; b++) {
-				const struct panel *panel = &m->panel[p];
-				int width = panel->blocks * lanes, left = panel->channels - b * lanes, n = left < lanes ? left : lanes;
-				const float *from = u->sums + depth * (size_t)panel->column + (size_t)((z * m->c_in + c) * width + b * lanes);
-				float *to = u->gradient + (size_t)c * m->in_step + (size_t)(panel->first + b * lanes) * m->out_step + (size_t)(z * 9);
-				for (int k = 0; k < WINOGRAD; k++)
-					for (int o = 0; o < lanes; o++) {
-						float sum = 0;
-						for (int i = 0; i < w->parts; i++)
-							sum += from[(size_t)i * part + (size_t)k * point + (size_t)o];
-						total[k * lanes + o] = sum;
-					}
-				m->k->winograd_gradient(g, total, (size_t)lanes);
+	for (int z = 0; z < kz; z++)
+		for (int b = 0; b < panel->blocks; b++) {
+			int left = panel->channels - b * lanes, n = left < lanes ? left : lanes;
+			const float *from = u->sums + depth * (size_t)panel->column + (size_t)((z * m->c_in + c) * width + b * lanes);
+			float *to = u->gradient + (size_t)c * m->in_step + (size_t)(panel->first + b * lanes) * m->out_step + (size_t)(z * 9);
+			m->k->winograd_gradient(g, from, depth * (size_t)m->width, u->w->parts, u->part);
+			for (int o = 0; o < n; o++)
 				for (int t = 0; t < 9; t++)
-					for (int o = 0; o < n; o++)
-						put(to + (size_t)o * m->out_step + t, g[t * lanes + o], u->add);
-			}
+					put(to + (size_t)o * m->out_step + t, g[t * lanes + o], u->add);
+		}
 }
 
-static void unpack_channel(void *arg, int c, int worker)
+enum { CHANNELS = 16 };                 /* of a task: what they read and write lies side by side */
+
+static void unpack_task(void *arg, int i, int worker)
 {
 	const struct unpacking *u = arg;
+	const struct map *m = &u->w->taps;
+	const struct panel *panel = &m->panel[i % m->n_panels];
+	int first = i / m->n_panels * CHANNELS, end = first + CHANNELS < m->c_in ? first + CHANNELS : m->c_in;
 
 	(void)worker;
-	if (u->w->winograd)
-		unpack_winograd(u, c);
-	else
-		unpack_matrix(u, c);
+	for (int c = first; c < end; c++)
+		if (u->w->winograd)
+			unpack_winograd(u, panel, c);
+		else
+			unpack_matrix(u, panel, c);
 }
 
 void unpack_gradient(float *gradient, const struct wgrad *w, const float *sums, bool add, int threads)
 {
-	struct unpacking u = { w, gradient, sums, add };
+	struct unpacking u = { w, gradient, sums, (w->sums + MAX_LANES - 1) / MAX_LANES * MAX_LANES, add };
 
-	parallel_for(threads, w->taps.c_in, unpack_channel, &u);
+	parallel_for(threads, w->taps.n_panels * ((w->taps.c_in + CHANNELS - 1) / CHANNELS), unpack_task, &u);
 }

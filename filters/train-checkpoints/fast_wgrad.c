@@ -83,32 +83,33 @@ static int n_chunks(const struct wgrad_job *j)
 static void set_chunk(struct chunk *c, const struct wgrad_job *j, float *scratch, int i)
 {
 	const struct wgrad *w = j->w;
-	int first = i % tile_chunks(w) * w->tiles, z = i / tile_chunks(w) % plane_chunks(j) * w->planes_at_once;
+	int z = i / tile_chunks(w) % plane_chunks(j) * w->planes_at_once;
 
 	c->fine = scratch;
 	c->coarse = scratch + WINOGRAD * w->point_fine;
 	c->sample = i / tile_chunks(w) / plane_chunks(j);
-	c->first = first;
-	c->tiles = n_tiles(&w->taps) - first < w->tiles ? n_tiles(&w->taps) - first : w->tiles;
+	c->first = part_of(&c->tiles, n_tiles(&w->taps), tile_chunks(w), i % tile_chunks(w));
 	c->z = z;
 	c->planes = n_planes(j) - z < w->planes_at_once ? n_planes(j) - z : w->planes_at_once;
 }
 
-/* Transforms slot i of the chunk: a plane of the fine side and, where it is one of the chunk's own, of the coarse. */
-static void transform(const struct wgrad_job *j, const struct chunk *c, int i)
+/* Transforms `tiles` tiles of slot i of the chunk: of a plane of the fine side and, where it is one of the chunk's own, of the
+ * coarse. */
+static void transform(const struct wgrad_job *j, const struct chunk *c, int i, int first, int tiles)
 {
 	const struct wgrad *w = j->w;
 	const struct map *m = &w->taps;
 	int halo = depth_of(m) / 2, q = c->z + i - halo, sample = halo ? c->sample : q / m->out[0], z = halo ? q : q % m->out[0];
 	size_t lanes = (size_t)w->k->lanes, plane = (size_t)(m->out[1] * m->out[2]) * lanes;
 
-	winograd_plane(m, c->fine, w->point_fine, w->slots, i, j->fine, m->n_sources, sample, z, c->first, c->tiles);
+	winograd_plane(m, c->fine + (size_t)first * lanes, w->point_fine, w->slots, i, j->fine, m->n_sources, sample, z, c->first + first,
+	               tiles, c->tiles);
 	if (i < halo || i >= halo + c->planes)
 		return;
 	for (int b = 0; b < j->coarse.blocks; b++) {
 		const float *x = j->coarse.x + (size_t)b * j->coarse.block + ((size_t)sample * (size_t)m->out[0] + (size_t)z) * plane;
-		float *to = c->coarse + (size_t)((b * w->planes_at_once + i - halo) * c->tiles) * lanes;
-		w->k->winograd_back(to, w->point_coarse, x, m->out[1], m->out[2], c->first, c->tiles);
+		float *to = c->coarse + (size_t)((b * w->planes_at_once + i - halo) * c->tiles + first) * lanes;
+		w->k->winograd_back(to, w->point_coarse, x, m->out[1], m->out[2], c->first + first, tiles);
 	}
 }
 
@@ -157,20 +158,22 @@ static void part_task(void *arg, int part, int worker)
 	for (int i = from; i < to; i++) {
 		set_chunk(&c, j, h->scratch, i);
 		for (int slot = 0; slot < c.planes + depth_of(&w->taps) - 1; slot++)
-			transform(j, &c, slot);
+			transform(j, &c, slot, 0, c.tiles);
 		for (int point = 0; point < WINOGRAD; point++)
 			products(sums, j, h, &c, point, i > from);
 	}
 }
 
+enum { PIECES = 4 };                    /* of a plane that threads share */
 struct shared { const struct wgrad_job *j; struct chunk c; bool add; };
 
 static void transform_task(void *arg, int i, int worker)
 {
 	const struct shared *s = arg;
+	int n, first = part_of(&n, s->c.tiles, PIECES, i % PIECES);
 
 	(void)worker;
-	transform(s->j, &s->c, i);
+	transform(s->j, &s->c, i / PIECES, first, n);
 }
 
 static void product_task(void *arg, int point, int worker)
@@ -193,7 +196,7 @@ void run_wgrad(float *gradient, const struct wgrad_job *j, bool add)
 		for (int i = 0; i < n_chunks(j); i++) {
 			struct shared s = { .j = j, .add = i > 0 };
 			set_chunk(&s.c, j, j->transformed, i);
-			parallel_for(j->threads, s.c.planes + depth_of(m) - 1, transform_task, &s);
+			parallel_for(j->threads, PIECES * (s.c.planes + depth_of(m) - 1), transform_task, &s);
 			parallel_for(j->threads, WINOGRAD, product_task, &s);
 		}
 	unpack_gradient(gradient, w, j->sums, add, j->threads);

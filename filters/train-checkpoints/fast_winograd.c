@@ -2,12 +2,12 @@
 #include "common/parallel.h"
 #include "filters/train-checkpoints/fast.h"
 
-/* Transforms plane z of a sample of all sources, tiles first .. first + tiles - 1, to v [point][block][slots][tiles][lanes];
+/* Transforms plane z of a sample of all sources, tiles first .. first + tiles - 1, to v [point][block][slots][row][lanes];
  * planes outside are 0. */
 void winograd_plane(const struct map *m, float *v, size_t point, int slots, int slot, const struct source *source, int n_sources,
-                    int sample, int z, int first, int tiles)
+                    int sample, int z, int first, int tiles, int row)
 {
-	size_t lanes = (size_t)m->k->lanes, slot_size = (size_t)tiles * lanes, plane = (size_t)(m->in[1] * m->in[2]) * lanes;
+	size_t lanes = (size_t)m->k->lanes, slot_size = (size_t)row * lanes, plane = (size_t)(m->in[1] * m->in[2]) * lanes;
 	float *to = v + (size_t)slot * slot_size;
 
 	for (int i = 0; i < n_sources; i++)
@@ -20,7 +20,7 @@ void winograd_plane(const struct map *m, float *v, size_t point, int slots, int 
 				m->k->winograd_in(to, point, x, m->in[1], m->in[2], first, tiles, s->scale ? &a : NULL);
 			else
 				for (int k = 0; k < WINOGRAD; k++)
-					memset(to + (size_t)k * point, 0, slot_size * sizeof *to);
+					memset(to + (size_t)k * point, 0, (size_t)tiles * lanes * sizeof *to);
 		}
 }
 
@@ -29,15 +29,6 @@ struct chunk {
 	float *v, *m;                   /* transforms [point][block][slot][tile][lanes], products [point][block][plane][tile][lanes] */
 	int sample, z, planes, first, tiles;
 };
-
-/* Part i of n that are all nearly equal: where it begins and its size. */
-static int part(int *size, int total, int n, int i)
-{
-	int q = total / n, r = total % n;
-
-	*size = q + (i < r);
-	return i * q + (i < r ? i : r);
-}
 
 static int depth_of(const struct map *m) { return m->n_taps / 9; }
 
@@ -123,7 +114,7 @@ static void winograd_task(void *arg, int i, int worker)
 	int pad = depth_of(m) / 2, begin = i / n_chunks(m) % n_runs(j) * m->run_planes, end = begin + m->run_planes;
 
 	end = end < n_planes(j) ? end : n_planes(j);
-	c.first = part(&c.tiles, n_tiles(m), n_chunks(m), i % n_chunks(m));
+	c.first = part_of(&c.tiles, n_tiles(m), n_chunks(m), i % n_chunks(m));
 	for (int z = begin, ready = begin - pad; z < end; z += m->planes_at_once) {
 		c.z = z;
 		c.planes = end - z < m->planes_at_once ? end - z : m->planes_at_once;
@@ -132,7 +123,7 @@ static void winograd_task(void *arg, int i, int worker)
 		for (; ready < z + c.planes + pad; ready++) {
 			int sample = pad ? c.sample : ready / m->in[0], at = pad ? ready : ready % m->in[0];
 			winograd_plane(m, c.v, m->point_in, m->slots, pad ? slot(m, &c, ready) : ready - z, j->source, m->n_sources, sample, at,
-			               c.first, c.tiles);
+			               c.first, c.tiles, c.tiles);
 		}
 		products(j, h, &c);
 		write(j, &c);

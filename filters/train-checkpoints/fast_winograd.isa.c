@@ -219,13 +219,16 @@ void FN(winograd_weights)(float *u, size_t step, const float *g, bool flipped)
 	store_points(u, step, d);
 }
 
-void FN(winograd_gradient)(float *g, const float *u, size_t step)
+void FN(winograd_gradient)(float *g, const float *u, size_t step, int parts, size_t part_step)
 {
 	vec d[WINOGRAD], half[18], w[9];
 
 #pragma GCC unroll 36
-	for (int k = 0; k < WINOGRAD; k++, u += step)
+	for (int k = 0; k < WINOGRAD; k++, u += step) {
 		d[k] = load(u);
+		for (int i = 1; i < parts; i++)
+			d[k] += load(u + (size_t)i * part_step);
+	}
 #pragma GCC unroll 6
 	for (int j = 0; j < 6; j++)
 		transform_gradient(half + j, 6, d + j, 6);

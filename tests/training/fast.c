@@ -165,7 +165,7 @@ static void test(const struct subject *s, float slope, double limit)
 {
 	static const char *const isa_name[] = { "base", "v3", "v4" };
 	struct network n;
-	struct result want, got[2];
+	struct result want, got[3];
 	float *d_logits[4] = { NULL }, *weights, *in;
 
 	build(&n, s, slope);
@@ -175,17 +175,20 @@ static void test(const struct subject *s, float slope, double limit)
 		d_logits[i] = random_floats(head_count(&n, i, s->batch), 1e-3f, 2e-4f);
 	want = run(&train_ref, train_ref.open(&n, s->batch, 2), &n, s->batch, weights, in, d_logits);
 	for (int level = slope < 1 ? (int)cpu_isa() : ISA_BASE; level <= (int)cpu_isa(); level++) {
-		for (int i = 0; i < 2; i++) {
-			static const int threads[] = { 1, 7 };
-			got[i] = run(&train_fast, fast_open(&n, s->batch, threads[i], (enum isa)level), &n, s->batch, weights, in, d_logits);
+		for (int i = 0; i < 3; i++) {
+			static const int threads[] = { 1, 7, 2 };
+			static const size_t gradient_floats[] = { SIZE_MAX, SIZE_MAX, 1 };      /* 1: sample by sample */
+			void *e = fast_open(&n, s->batch, threads[i], (enum isa)level, gradient_floats[i]);
+			got[i] = run(&train_fast, e, &n, s->batch, weights, in, d_logits);
 		}
 		if (memcmp(got[0].gradients, got[1].gradients, n.n_weights * sizeof(float))) {
 			printf("%s, %s: gradients depend on the number of threads\n", s->name, isa_name[level]);
 			failures++;
 		}
 		compare(s->name, isa_name[level], &n, s->batch, limit, &got[0], &want);
-		free_result(&got[0], &n);
-		free_result(&got[1], &n);
+		compare(s->name, "sample by sample", &n, s->batch, limit, &got[2], &want);
+		for (int i = 0; i < 3; i++)
+			free_result(&got[i], &n);
 	}
 	free_result(&want, &n);
 	for (int i = 0; i < n.n_heads; i++)
