@@ -92,7 +92,7 @@ static bool value_of(double *value, struct work *w, const struct batches *b, boo
 static bool train_epoch(struct training_epoch *e, struct work *w, struct batches *b, int epoch)
 {
 	struct training *t = w->t;
-	double sum = 0, value;
+	double sum = 0, value, norm;
 	int n = 0;
 	char text[128], dice[32] = "";
 
@@ -104,7 +104,9 @@ static bool train_epoch(struct training_epoch *e, struct work *w, struct batches
 		if (n == 0 && epoch == t->state.epoch && b->in)
 			progress_expect(batches_expected(b));
 		t->engine->backward(w->engine, w->d_logits, w->gradients);
-		sgd_step(&sgd_nnunet, &t->network, t->state.weights, t->state.momentum, w->gradients, e->rate, t->threads);
+		norm = sgd_step(&sgd_nnunet, &t->network, t->state.weights, t->state.momentum, w->gradients, e->rate, t->threads);
+		if (!isfinite(norm))
+			return fail(XDATA, "epoch %d, iteration %d: the gradient is not finite; a lower --rate may help", b->epoch, b->iteration);
 		sum += value;
 		n++;
 		snprintf(text, sizeof text, "epoch %d of %d, rate %.5f, loss %.4f%s", epoch, t->schedule.epochs, e->rate, sum / n, dice);
