@@ -1,5 +1,6 @@
 /* plans.json and dataset.json: today's and older spellings give one plan; what is wrong or not supported is named; damage
  * of any kind ends in a sentence. */
+#include <math.h>
 #include <unistd.h>
 #include "tests/preprocess/equal-plans.h"
 
@@ -106,6 +107,8 @@ static void contents(void)
 	char *dropped = changed(today, "\"dropout_op\": null, \"dropout_op_kwargs\": null",
 	                        "\"dropout_op\": \"torch.nn.modules.dropout.Dropout2d\", \"dropout_op_kwargs\": {\"p\": 0.2}");
 	CHECK(read_text(&q, dropped, "2d"), "dropout, the identity at inference: %s", failed_text());
+	CHECK(fabs(q.arch.dropout - 0.2) < 1e-12, "its share: %g", q.arch.dropout);
+	q.arch.dropout = 0;
 	equal_plans(&p, &q, "dropout");
 	plan_free(&q);
 	free(dropped);
