@@ -205,7 +205,9 @@ static double choose_chunk(struct step *s, int edge)
 		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
 		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
 		double chunks = ceil_div(plane, tiles) * (double)ceil_div(g->out[0], planes);
-		double kept = tiles * (in * slots + out * planes), cost = chunks * weights * distance(weights * lanes);
+		/* An image may come alone, so that weights come for each. */
+		double kept = tiles * (in * slots + out * planes);
+		double cost = (chunks < s->images ? s->images : chunks) * weights * distance(weights * lanes);
 		cost += chunks * n_points * panels(s) * COST_PRODUCT;
 		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
 		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {

@@ -45,25 +45,33 @@ static double wall(void)
 /* With one thread other programs on the same processors do not count. */
 static double now(void) { return hands == 1 && workers == 1 && !serve ? thread_seconds() : wall(); }
 
-static void one_patch(void *arg, int i, int worker)
+/* Patches in groups of as many as the engine takes at once, but enough groups for all workers. */
+struct round { const struct bench *b; int patches, most; };
+
+static void one_group(void *arg, int i, int worker)
 {
-	const struct bench *b = arg;
+	const struct round *r = arg;
+	const struct bench *b = r->b;
 	size_t voxels = patch_voxels(&b->n), n_in = (size_t)b->n.n_inputs * voxels, n_out = (size_t)b->n.n_outputs * voxels;
-	const float *out = b->engine->forward(b->e, 0, worker, b->in + (size_t)i * n_in, 1);
+	int first = i * r->most, n = r->patches - first < r->most ? r->patches - first : r->most;
+	const float *out = b->engine->forward(b->e, 0, worker, b->in + (size_t)first * n_in, n);
 
 	if (b->out)
-		memcpy(b->out + (size_t)i * n_out, out, n_out * sizeof *out);
+		memcpy(b->out + (size_t)first * n_out, out, (size_t)n * n_out * sizeof *out);
 }
 
 static double pass(struct bench *b, int patches)
 {
+	int share = (patches + workers - 1) / workers, images = b->engine->images(b->e);
+	struct round r = { b, patches, share < images ? share : images };
+	int groups = (patches + r.most - 1) / r.most;
 	double begin = now();
 
 	if (workers > 1)
-		parallel_for(workers, patches, one_patch, b);
+		parallel_for(workers, groups, one_group, &r);
 	else
-		for (int i = 0; i < patches; i++)
-			one_patch(b, i, 0);
+		for (int i = 0; i < groups; i++)
+			one_group(&r, i, 0);
 	return now() - begin;
 }
 
