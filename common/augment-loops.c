@@ -1,4 +1,5 @@
 #include "common/augment-loops.h"
+#include "common/isa.h"
 
 const struct augment_loops *const *augment_loops_all(void)
 {
@@ -8,14 +9,6 @@ const struct augment_loops *const *augment_loops_all(void)
 #endif
 		&augment_base, NULL
 	};
-	const struct augment_loops *const *best = all;
 
-#ifdef __x86_64__
-	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("x86-64-v4"))
-		best++;
-	if (!__builtin_cpu_supports("x86-64-v3"))
-		best = all + 2;
-#endif
-	return best;
+	return all + isa_missing();
 }

@@ -1,3 +1,4 @@
+#include "common/isa.h"
 #include "common/loops.h"
 
 const struct loops *const *loops_all(void)
@@ -8,14 +9,6 @@ const struct loops *const *loops_all(void)
 #endif
 		&loops_base, NULL
 	};
-	const struct loops *const *best = all;
 
-#ifdef __x86_64__
-	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("x86-64-v4"))
-		best++;
-	if (!__builtin_cpu_supports("x86-64-v3"))
-		best = all + 2;
-#endif
-	return best;
+	return all + isa_missing();
 }

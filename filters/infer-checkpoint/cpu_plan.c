@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/die.h"
+#include "common/isa.h"
 #include "filters/infer-checkpoint/cpu_plan.h"
 
 enum {
@@ -16,13 +17,10 @@ struct layout { int lanes, blocks, pixels, from, until; bool single; size_t offs
 enum isa cpu_isa(void)
 {
 #ifdef __x86_64__
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("x86-64-v4"))
-		return ISA_V4;
-	if (__builtin_cpu_supports("x86-64-v3"))
-		return ISA_V3;
-#endif
+	return (enum isa)(ISA_V4 - isa_missing());
+#else
 	return ISA_BASE;
+#endif
 }
 
 /* Half-empty vectors cost twice the work: few channels get the shorter ones. */

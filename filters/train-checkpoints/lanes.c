@@ -1,3 +1,4 @@
+#include "common/isa.h"
 #include "filters/train-checkpoints/lanes.h"
 
 const struct lanes *const *lanes_all(void)
@@ -8,16 +9,8 @@ const struct lanes *const *lanes_all(void)
 #endif
 		&lanes_base, NULL
 	};
-	const struct lanes *const *best = all;
 
-#ifdef __x86_64__
-	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("x86-64-v4"))
-		best++;
-	if (!__builtin_cpu_supports("x86-64-v3"))
-		best = all + 2;
-#endif
-	return best;
+	return all + isa_missing();
 }
 
 const struct lanes *lanes_best(void) { return *lanes_all(); }
