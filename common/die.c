@@ -168,8 +168,8 @@ void *xlarge(size_t bytes)
 
 	if (bytes < 2 * page)
 		return xaligned(bytes, 1);
-	p = aligned_alloc(page, (bytes + 63) / 64 * 64);
-	if (!p)
+	errno = posix_memalign(&p, page, bytes);
+	if (errno)
 		die_sys("cannot allocate %zu bytes", bytes);
 	madvise(p, bytes / page * page, MADV_HUGEPAGE);
 	return p;
