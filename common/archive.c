@@ -37,7 +37,7 @@ static char *read_stored(zip_t *z, const char *path, int64_t i, const zip_stat_t
 		fail(code_of(zip_error_code_zip(zip_get_error(z))), "%s: %s: %s", path, st->name, zip_strerror(z));
 		return NULL;
 	}
-	buf = xlarge(st->comp_size + 1);
+	buf = xlarge(st->comp_size + 1, 1);
 	while (got < (zip_int64_t)st->comp_size && (r = zip_fread(f, buf + got, st->comp_size - (zip_uint64_t)got)) > 0)
 		got += r;
 	if (got < (zip_int64_t)st->comp_size) {
@@ -54,7 +54,7 @@ static char *read_stored(zip_t *z, const char *path, int64_t i, const zip_stat_t
 static char *expand(const char *stored, const char *path, const zip_stat_t *st)
 {
 	struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-	char *buf = xlarge(st->size + 1);
+	char *buf = xlarge(st->size + 1, 1);
 	enum libdeflate_result result;
 	size_t used, made;
 

@@ -161,13 +161,14 @@ void *xaligned(size_t n, size_t size)
 	return p;
 }
 
-void *xlarge(size_t bytes)
+void *xlarge(size_t n, size_t size)
 {
 	const size_t page = (size_t)2 << 20;
+	size_t bytes;
 	void *p;
 
-	if (bytes < 2 * page)
-		return xaligned(bytes, 1);
+	if (__builtin_mul_overflow(n, size, &bytes) || bytes < 2 * page)
+		return xaligned(n, size);
 	errno = posix_memalign(&p, page, bytes);
 	if (errno)
 		die_sys("cannot allocate %zu bytes", bytes);

@@ -35,7 +35,7 @@ void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *xaligned(size_t n, size_t size);   /* 64-byte aligned, not cleared; free() it */
-void *xlarge(size_t bytes);              /* the same, of large pages where it fills some: what is filled once, end to end */
+void *xlarge(size_t n, size_t size);     /* the same, of large pages where it fills some: what is read or filled end to end */
 
 /* Called (once) by opt_parse(): SIGPIPE ends the program quietly, SIGINT and SIGTERM remove temporary files. */
 void die_signals(void);

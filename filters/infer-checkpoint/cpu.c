@@ -1,17 +1,13 @@
 /* The fast engine: values in blocks of channels (cpu_kernels.h), an algorithm for each layer (cpu_plan.h), kernels of the
  * best instruction set at hand.  A worker's memory is one block; nothing is allocated while a patch is computed.  Where patches
  * are so large that a worker for each thread would take much memory, there is one worker whose hands share each layer. */
-#define _GNU_SOURCE             /* madvise */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include "common/die.h"
 #include "common/opt.h"
 #include "filters/infer-checkpoint/cpu_run.h"
 #include "filters/infer-checkpoint/engine.h"
-
-enum { HUGE_PAGE = 2 << 20 };
 
 struct cpu {
 	struct schedule schedule;
@@ -19,24 +15,6 @@ struct cpu {
 	struct worker *worker;
 	float **packed;                         /* [members][schedule.packed] */
 };
-
-/* Weights and values are read end to end: large pages save most of the address translation. */
-static float *large(size_t floats)
-{
-	size_t bytes;
-	void *p;
-
-	if (__builtin_mul_overflow(floats, sizeof(float), &bytes) || __builtin_add_overflow(bytes, HUGE_PAGE - 1, &bytes))
-		die(XIO, "an allocation of %zu floats overflows", floats);
-	if (bytes < 2 * HUGE_PAGE)
-		return xaligned(floats, sizeof(float));
-	bytes = bytes / HUGE_PAGE * HUGE_PAGE;
-	p = aligned_alloc(HUGE_PAGE, bytes);
-	if (!p)
-		die_sys("cannot allocate %zu bytes", bytes);
-	madvise(p, bytes, MADV_HUGEPAGE);
-	return p;
-}
 
 /* Block i of the planes wanted. */
 static void pool(void *arg, int i, int worker)
@@ -67,7 +45,7 @@ static void run_step(const struct cpu *e, const struct step *s, const struct wor
 	cpu_norm(&r);
 }
 
-/* Row by row, a plane of the network's input or output is a plane of an image: `to_step` and `from_step` floats apart. */
+/* n planes of `size` floats, `to_step` and `from_step` floats apart. */
 static void copy_planes(float *to, size_t to_step, const float *from, size_t from_step, int n, size_t size)
 {
 	for (int i = 0; i < n; i++)
@@ -153,13 +131,14 @@ void *cpu_open(const struct network *n, int workers, int hands, int members, enu
 	e->packed = xcalloc((size_t)members, sizeof *e->packed);
 	for (int i = 0; i < workers; i++) {
 		struct worker *w = &e->worker[i];
-		w->memory = large(e->schedule.memory);
+		w->memory = xlarge(e->schedule.memory, sizeof(float));
 		w->norms = xaligned(e->schedule.norms, sizeof *w->norms);
 		w->statistics = xaligned(e->schedule.statistics, sizeof *w->statistics);
 		w->counts = xaligned(e->schedule.counts, sizeof *w->counts);
 		w->hand = xcalloc((size_t)hands, sizeof *w->hand);
 		for (int k = 0; k < hands; k++)
-			w->hand[k] = (struct hand){ large(e->schedule.scratch), xmalloc((size_t)e->schedule.max_segments, sizeof *w->hand->x) };
+			w->hand[k] = (struct hand){ xlarge(e->schedule.scratch, sizeof(float)),
+			                            xmalloc((size_t)e->schedule.max_segments, sizeof *w->hand->x) };
 	}
 	return e;
 }
@@ -185,7 +164,7 @@ static void cpu_load(void *engine, int member, const float *weights, int threads
 	struct cpu *e = engine;
 
 	if (!e->packed[member])
-		e->packed[member] = large(e->schedule.packed);
+		e->packed[member] = xlarge(e->schedule.packed, sizeof(float));
 	schedule_pack(e->packed[member], &e->schedule, weights, threads);
 }
 

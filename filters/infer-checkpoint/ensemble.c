@@ -159,7 +159,7 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 			first_model = xstrdup(model);
 			ok = set_up(e, model, &c, paths[i], &bo, o);
 			if (ok)
-				weights = xlarge(e->network.n_weights * sizeof *weights);
+				weights = xlarge(e->network.n_weights, sizeof *weights);
 		} else if (ok) {
 			ok = same_kind(e, model, first_model, &c, i, &bo, o);
 		}

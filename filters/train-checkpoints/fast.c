@@ -1,9 +1,7 @@
 /* The fast engine: values of all layers in blocks of channels, the batch side by side; Winograd's or gathered products for each
  * layer (fast_plan.c); kernels of the best instruction set at hand.  All memory is taken by open. */
-#define _GNU_SOURCE             /* madvise */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "common/die.h"
 #include "common/opt.h"
 #include "common/parallel.h"
@@ -11,21 +9,8 @@
 #include "filters/train-checkpoints/fast.h"
 
 enum {
-	HUGE_PAGE = 2 << 20,
 	GRADIENT_FLOATS = 1 << 28,              /* what the gradients of a group of samples may take, 1 GiB */
 };
-
-/* Weights and values are read end to end: large pages save most of the address translation. */
-static float *large(size_t floats)
-{
-	size_t bytes = (floats * sizeof(float) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	void *p = aligned_alloc(HUGE_PAGE, bytes + HUGE_PAGE);
-
-	if (!p)
-		die_sys("cannot allocate %zu bytes", bytes);
-	madvise(p, bytes, MADV_HUGEPAGE);
-	return p;
-}
 
 /* ---- values and gradients as maps take them ---- */
 
@@ -295,14 +280,14 @@ void *fast_open(const struct network *n, int batch, int threads, enum isa level,
 		return NULL;
 	}
 	e->reached = xcalloc((size_t)n->n_values, sizeof *e->reached);
-	e->data = large(e->n_data);
-	e->gradient = large(e->n_gradient);
-	e->packed = large(e->n_packed);
-	e->sums = large(e->n_sums);
-	e->transformed = large(e->n_transformed);
+	e->data = xlarge(e->n_data, sizeof(float));
+	e->gradient = xlarge(e->n_gradient, sizeof(float));
+	e->packed = xlarge(e->n_packed, sizeof(float));
+	e->sums = xlarge(e->n_sums, sizeof(float));
+	e->transformed = xlarge(e->n_transformed, sizeof(float));
 	e->statistics = xaligned(e->n_statistics, sizeof *e->statistics);
 	for (int i = 0; i < threads; i++) {
-		e->hand[i].scratch = large(e->n_scratch);
+		e->hand[i].scratch = xlarge(e->n_scratch, sizeof(float));
 		e->hand[i].x = xmalloc((size_t)e->n_segments, sizeof *e->hand[i].x);
 		e->hand[i].n = xmalloc((size_t)e->n_segments, sizeof *e->hand[i].n);
 	}
