@@ -40,6 +40,23 @@ ISAS := base
 endif
 objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.isa.c,$(1))) $(foreach i,$(ISAS),$(patsubst %.isa.c,$(B)/obj/%.$(i).o,$(filter %.isa.c,$(1))))
 COMMON  := $(filter-out %.v4n.o,$(call objects,$(wildcard common/*.c)))
+# CUDA's toolkit, and where cuDNN's headers are if not there (Python's package: CUDNN=.../site-packages/nvidia/cudnn).  cuDNN itself
+# is looked for when it is used.  HAVE_CUDA: flags for these headers; empty where one is missing.
+CUDA  ?= /usr/local/cuda
+CUDNN ?= $(CUDA)
+NVCC  ?= $(CUDA)/bin/nvcc
+cudnn_h := $(firstword $(wildcard $(CUDNN)/include/cudnn.h $(CUDA)/include/cudnn.h /usr/include/cudnn.h))
+HAVE_CUDA := $(if $(and $(cudnn_h),$(wildcard $(CUDA)/include/cuda_runtime_api.h),$(wildcard $(NVCC))),-DHAVE_CUDA $(addprefix -isystem ,$(sort $(CUDA)/include $(filter-out /usr/include,$(patsubst %/,%,$(dir $(cudnn_h)))))))
+# What the plugin is made of; without CUDA, what of it needs no header of CUDA.  An archive, so that a test has its own device.
+WITH_CUDA := $(patsubst %,filters/infer-checkpoint/cuda/%.c,device graph)
+CUDA_PARTS := $(call objects,$(filter-out $(if $(HAVE_CUDA),,$(WITH_CUDA)),$(wildcard filters/infer-checkpoint/cuda/*.c)))
+OF_CUDA := $(call objects,$(WITH_CUDA)) $(patsubst %,$(B)/obj/%.o,$(filter tests/gpu/%,$(TESTS)))
+$(OF_CUDA): cpp += $(HAVE_CUDA)
+$(OF_CUDA): $(B)/flags-cuda
+$(CUDA_PARTS): cc += -fPIC
+$(B)/libcuda-parts.a: $(CUDA_PARTS)
+	@mkdir -p $(@D); rm -f $@
+	$(AR) rcs $@ $^
 # Of programs whose parts C tests call.
 MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c)))
 
@@ -75,7 +92,7 @@ $(B)/text/%.inc: %
 $(B)/obj/filters/report/page.o: $(patsubst %,$(B)/text/%.inc,$(filter filters/report/%,$(TEXTS)))
 $(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 
-$(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcommon.a
+$(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcuda-parts.a $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
 
@@ -107,6 +124,8 @@ $(foreach i,$(ISAS),$(eval $(call isa,$(i))))
 FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS) $(isa.common) $(isa.filters)
 $(B)/flags: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+$(B)/flags-cuda: FORCE
+	@mkdir -p $(@D); echo '$(HAVE_CUDA)' | cmp -s - $@ || echo '$(HAVE_CUDA)' > $@
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 tests: $(TESTS:%=$(B)/%)

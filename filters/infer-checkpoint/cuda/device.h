@@ -1,5 +1,5 @@
 /* device: memory, copies, streams and recorded work of one GPU.  device.c does it with CUDA's run-time library; the tests put
- * an imitation on the processor in its place.  Only device.c, kernels.cu and convolve.c include headers of CUDA. */
+ * an imitation on the processor in its place.  Only device.c, kernels.cu and graph.c include headers of CUDA. */
 #ifndef CUDA_DEVICE_H
 #define CUDA_DEVICE_H
 #include <stdbool.h>
@@ -45,5 +45,7 @@ struct recording;
 bool device_record_begin(struct device *d);
 struct recording *device_record_end(struct device *d);
 bool device_replay(struct device *d, struct recording *r);
+/* Seconds that the device takes for it: the least of `times` replays, each by events around it. */
+bool device_time(double *seconds, struct device *d, struct recording *r, int times);
 void device_recording_free(struct recording *r);
 #endif
