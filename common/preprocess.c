@@ -176,18 +176,16 @@ static unsigned char *nonzero_mask(const float *image, int64_t channels, const s
 	return mask;
 }
 
-/* The previous stage's labels in the crop: 0 outside the mask becomes -1; labels outside widen the mask. */
-static int16_t *crop_labels(unsigned char *mask, const int16_t *previous, const struct grids *g)
+/* A label map in the crop: 0 outside the mask becomes -1. */
+static int16_t *crop_labels(const unsigned char *mask, const int16_t *label, const struct grids *g)
 {
 	int16_t *seg = xmalloc(voxels_of(g->after_crop), sizeof *seg);
 	struct rows r = {0};
 
 	while (next_row(&r, g))
 		for (int64_t k = 0; k < g->after_crop[2]; k++) {
-			int16_t v = previous[r.file + (size_t)(k * r.step)];
-			unsigned char *inside = &mask[r.at + (size_t)k];
-			seg[r.at + (size_t)k] = v == 0 && !*inside ? -1 : v;
-			*inside = v == 0 ? *inside : v > 0;
+			int16_t v = label[r.file + (size_t)(k * r.step)];
+			seg[r.at + (size_t)k] = v == 0 && !mask[r.at + (size_t)k] ? -1 : v;
 		}
 	return seg;
 }
@@ -254,6 +252,9 @@ bool preprocess_training(float **out, int16_t **label_out, struct grids *g, cons
 		truth = crop_labels(mask, label, g);
 	if (previous)
 		seg = crop_labels(mask, previous, g);
+	/* Inside is then what has a label: in training the true one, by which all stages are normalised. */
+	for (size_t i = 0, n = truth || seg ? voxels_of(g->after_crop) : 0; i < n; i++)
+		mask[i] = (truth ? truth : seg)[i] >= 0;
 	*out = xaligned((size_t)all * voxels_of(g->network), sizeof **out);
 	for (int c = 0; c < p->n_channels && ok; c++)
 		ok = one_channel(*out + (size_t)c * voxels_of(g->network), image + (size_t)c * voxels_of(shape), c, mask, g, p);

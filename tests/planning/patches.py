@@ -222,6 +222,16 @@ for h, layer in frames("-c", "mine", "-f", "all", "-i", "4", raw)[0]:
     assert (layer["outside"][0] == padded(want, h["sample"]["begin"], h["shape"], 1)).all(), h["sample"]
     assert (layer["label"][0] == padded(label[1:, 5:], h["sample"]["begin"], h["shape"], 0)).all()
 
+# A z-score within a mask is the one that the first stage was trained with: what is labelled is inside, what was predicted is not.
+plans = read("out/nnUNetPlans.json")
+plans["configurations"]["3d_fullres"].update(normalization_schemes=["ZScoreNormalization"] * 2, use_mask_for_norm=[True] * 2)
+save("out/nnUNetPlans.json", plans)
+nifti("before/c.nii.gz", np.full(label.shape, 2, "u1"))
+alone, cascade = (frames("-c", c, "-f", "all", "-i", "4", *previous, raw)[0] for c, *previous in (["mine"], ["next", "--previous", "before"]))
+for (_, a), (_, b) in zip(alone, cascade, strict=True):
+    assert a["image"].std() > 0 and np.array_equal(a["image"], b["image"][:2])
+os.remove("before/c.nii.gz")
+
 # ---- refusals ----
 
 
