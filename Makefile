@@ -48,7 +48,7 @@ NVCC  ?= $(CUDA)/bin/nvcc
 cudnn_h := $(firstword $(wildcard $(CUDNN)/include/cudnn.h $(CUDA)/include/cudnn.h /usr/include/cudnn.h))
 HAVE_CUDA := $(if $(and $(cudnn_h),$(wildcard $(CUDA)/include/cuda_runtime_api.h),$(wildcard $(NVCC))),-DHAVE_CUDA $(addprefix -isystem ,$(sort $(CUDA)/include $(filter-out /usr/include,$(patsubst %/,%,$(dir $(cudnn_h)))))))
 # What the plugin is made of; without CUDA, what of it needs no header of CUDA.  An archive, so that a test has its own device.
-WITH_CUDA := $(patsubst %,filters/infer-checkpoint/cuda/%.c,device graph)
+WITH_CUDA := $(patsubst %,filters/infer-checkpoint/cuda/%.c,device graph library)
 CUDA_PARTS := $(call objects,$(filter-out $(if $(HAVE_CUDA),,$(WITH_CUDA)),$(wildcard filters/infer-checkpoint/cuda/*.c)))
 OF_CUDA := $(call objects,$(WITH_CUDA)) $(patsubst %,$(B)/obj/%.o,$(filter tests/gpu/%,$(TESTS)))
 $(OF_CUDA): cpp += $(HAVE_CUDA)

@@ -1,5 +1,5 @@
 /* device: memory, copies, streams and recorded work of one GPU.  device.c does it with CUDA's run-time library; the tests put
- * an imitation on the processor in its place.  Only device.c, kernels.cu and graph.c include headers of CUDA. */
+ * an imitation on the processor in its place.  Only device.c, kernels.cu, graph.c and library.c include headers of CUDA. */
 #ifndef CUDA_DEVICE_H
 #define CUDA_DEVICE_H
 #include <stdbool.h>
