@@ -7,11 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "filters/infer-checkpoint/precision.h"
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum precision { PRECISION_FP16, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };      /* the last two are stored as fp32 */
 
 /* One image of the batch: a window of a case in one mirrored position.  In device memory, so that recorded work can be done
  * again for other windows. */
