@@ -11,6 +11,9 @@ B := build/$(FLAVOR)
 ifeq ($(origin CC),default)
 CC := cc
 endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla
 OPT.release := -O2 -g
 OPT.debug   := -Og -g3 -Werror
@@ -57,6 +60,26 @@ $(CUDA_PARTS): cc += -fPIC
 $(B)/libcuda-parts.a: $(CUDA_PARTS)
 	@mkdir -p $(@D); rm -f $@
 	$(AR) rcs $@ $^
+# Kernels, by nvcc for each of these capabilities that it knows and as PTX of the last one (what the assembler says is kept in X.ptxas);
+# and by g++ for the processor, which takes no CUDA, for the tests.
+KERNEL_FILES := $(wildcard filters/infer-checkpoint/cuda/*.cu)
+KERNELS  := $(patsubst %.cu,$(B)/obj/%.o,$(KERNEL_FILES))
+CUDA_CAPABILITIES ?= 75 80 86 89 90 100 120
+capabilities := $(foreach c,$(CUDA_CAPABILITIES),$(filter $(c),$(patsubst sm_%,%,$(if $(wildcard $(NVCC)),$(shell '$(NVCC)' --list-gpu-code 2>&1)))))
+# Products are fused with sums where fmaf() says so and nowhere else, so that the card and the processor round alike.
+nvcc := -std=c++17 -O3 -fmad=false -ccbin '$(CXX)' -Xcompiler -fPIC,-Wall,-Wextra -Xptxas -v \
+	$(foreach c,$(capabilities),-gencode arch=compute_$(c),code=sm_$(c)) $(foreach c,$(lastword $(capabilities)),-gencode arch=compute_$(c),code=compute_$(c))
+emulated := -std=c++17 -O2 -g -fPIC -ffp-contract=off -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Wno-unknown-pragmas \
+	-x c++ -DEMULATED -include tests/gpu/emulate.h $(filter -fsanitize=% -fno-%,$(OPT.$(FLAVOR)))
+$(KERNELS): $(B)/obj/%.o: %.cu $(B)/flags-cuda
+	@mkdir -p $(@D)
+	'$(NVCC)' $(cpp) $(nvcc) $(NVCCFLAGS) -MMD -MP -c -o $@ $< > $(@:.o=.ptxas) 2>&1 || { cat $(@:.o=.ptxas) >&2; exit 1; }
+$(B)/libemulated.a: $(patsubst %.cu,$(B)/obj/tests/gpu/emulated/%.o,$(notdir $(KERNEL_FILES)))
+	@mkdir -p $(@D); rm -f $@
+	$(AR) rcs $@ $^
+$(B)/obj/tests/gpu/emulated/%.o: filters/infer-checkpoint/cuda/%.cu $(B)/flags-cuda
+	@mkdir -p $(@D)
+	$(CXX) $(cpp) $(CPPFLAGS) $(emulated) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 # Of programs whose parts C tests call.
 MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c)))
 
@@ -95,6 +118,7 @@ $(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 $(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcuda-parts.a $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
+$(patsubst %,$(B)/%,$(filter tests/gpu/%,$(TESTS))): $(B)/libemulated.a
 
 ## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
 BARE := kernels pointwise cpu
@@ -124,8 +148,9 @@ $(foreach i,$(ISAS),$(eval $(call isa,$(i))))
 FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS) $(isa.common) $(isa.filters)
 $(B)/flags: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+FLAGS_CUDA := $(HAVE_CUDA) $(NVCC) $(nvcc) $(NVCCFLAGS) $(CXX) $(emulated) $(CXXFLAGS)
 $(B)/flags-cuda: FORCE
-	@mkdir -p $(@D); echo '$(HAVE_CUDA)' | cmp -s - $@ || echo '$(HAVE_CUDA)' > $@
+	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS_CUDA))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_CUDA))' > $@
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 tests: $(TESTS:%=$(B)/%)

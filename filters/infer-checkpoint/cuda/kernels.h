@@ -70,9 +70,10 @@ struct tail {
 bool kernel_tail(enum precision p, const struct tail *t, const struct tile *tiles, const struct target *targets, int windows,
                  int mirrors, const int64_t patch[3], int c, void *stream);
 
-/* out [outputs][hi - lo] = sum / (weights * terms), of the box lo..hi of the case; what was read is 0 afterwards. */
+/* out [outputs][hi - lo] = sum / (weights * terms), with parity rounded to half, of the box lo..hi of the case; what was read is 0
+ * afterwards. */
 bool kernel_take(float *out, float *sum, float *weights, int outputs, const int64_t ring[3], const int64_t lo[3],
-                 const int64_t hi[3], int terms, void *stream);
+                 const int64_t hi[3], int terms, bool parity, void *stream);
 #ifdef __cplusplus
 }
 #endif
