@@ -1,0 +1,176 @@
+#include <math.h>
+#include "common/die.h"
+#include "filters/infer-checkpoint/cpu_cost.h"
+
+enum {
+	NEAR_FLOATS = 8 << 10,                  /* a good part of a first-level cache */
+	SCRATCH_FLOATS = 1 << 20,               /* what scratch of one loop may fill: a part of the third-level cache */
+	SHARED_FLOATS = 5 << 20,                /* what is likely to stay in the third-level cache between its uses */
+};
+
+/* Costs are in units of one vector's multiply-add.  Those beside the products were fitted to measurements of single layers
+ * (tests/bench/forward.c). */
+enum {
+	COST_TILE_IN = 500, COST_TILE_OUT = 400,        /* the transforms of one block of a tile of 4 x 4 */
+	COST_TILE_IN_2 = 250, COST_TILE_OUT_2 = 200,    /* and of 2 x 2 */
+	COST_STAGE = 4,                                 /* one pixel of one block staged */
+	COST_PRODUCT = 60,                              /* one call of gemm */
+	COST_NEAR = 2, COST_FAR = 20, COST_MAIN = 40,   /* a vector from the second-level cache, the third, from memory */
+};
+
+static double distance(double floats)
+{
+	return floats > SHARED_FLOATS ? COST_MAIN : floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0;
+}
+
+static void add_run(struct step *s, int channels)
+{
+	s->run = xrealloc(s->run, (size_t)s->n_segments + 1, sizeof *s->run);
+	s->run[s->n_segments++] = channels;
+	s->depth += channels;
+}
+
+/* The segments of gemm: for each tap runs of at most `lanes` channels of one block, of planes one for each channel. */
+static void segment(struct step *s)
+{
+	struct gather *g = &s->input;
+	int lanes = s->k->lanes;
+
+	for (int t = 0; t < taps(g->kernel); t++)
+		for (int i = 0; i < g->n_blocks; i++)
+			for (int c = 0; c < g->block[i].channels; c += lanes)
+				add_run(s, g->block[i].channels - c < lanes ? g->block[i].channels - c : lanes);
+}
+
+/* Planes that a task goes through: all of them, but shorter ways, which each begin with the first planes' neighbours, where
+ * there would be few tasks; as few as can be where planes have nothing to do with their neighbours. */
+static int choose_run(const struct step *s, int chunks)
+{
+	enum { TASKS = 4, LEAST = 8 };
+	int parts = chunks < TASKS ? ceil_div(TASKS, chunks) : 1, n = ceil_div(s->input.out[0], parts);
+
+	if (s->input.kernel[0] == 1)
+		return s->planes;
+	n = n < LEAST ? LEAST : n;
+	return ceil_div(n, s->planes) * s->planes;
+}
+
+/* The chunk of a Winograd step that moves least between caches: weights come once for each chunk, and transformed tiles
+ * come back from as far away as they were pushed.  Returns that cost, with the arithmetic's. */
+static double choose_chunk(struct step *s, int edge)
+{
+	const struct gather *g = &s->input;
+	int plane = plane_tiles(s, edge), lanes = s->k->lanes, n_points = (edge + 2) * (edge + 2);
+	double weights = n_points * (double)s->depth * s->blocks, best = INFINITY, all = (double)plane * g->out[0];
+	double in = n_points * (double)g->n_blocks, out = n_points * (double)s->blocks;
+
+	for (int i = 12; i < 12 * plane + g->out[0]; i = i < plane ? 2 * i : i < 12 * plane ? 12 * plane : i + 1) {
+		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
+		int slots = planes == 1 ? g->kernel[0] : planes + g->kernel[0] - 1;
+		double chunks = ceil_div(plane, tiles) * (double)ceil_div(g->out[0], planes);
+		double kept = tiles * (in * slots + out * planes);
+		/* An image may come alone, so that weights come for each. */
+		double cost = (chunks < s->images ? s->images : chunks) * weights * distance(weights * lanes);
+		cost += chunks * n_points * panels(s) * COST_PRODUCT;
+		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
+		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {
+			best = cost;
+			s->tiles = tiles;
+			s->planes = planes;
+			s->slots = slots;
+		}
+	}
+	s->edge = edge;
+	s->pieces = ceil_div(plane, s->tiles);
+	s->run_planes = choose_run(s, s->pieces);
+	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
+	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * (size_t)lanes;
+	s->point_out = ((size_t)(s->blocks * s->planes * s->tiles) | 1) * (size_t)lanes;
+	best += all * (edge == 4 ? COST_TILE_IN : COST_TILE_IN_2) * g->n_blocks;
+	best += all * (edge == 4 ? COST_TILE_OUT : COST_TILE_OUT_2) * s->blocks;
+	return best + weights * all;
+}
+
+size_t cost_staged(const struct step *s)
+{
+	const struct gather *g = &s->input;
+	size_t rows = (size_t)((s->planes - 1) * g->stride[0] + g->kernel[0]) * (size_t)(s->lines * g->stride[1] * g->stride[2]);
+
+	return (size_t)(s->n_segments / taps(g->kernel)) * rows * (size_t)s->width * (size_t)(g->block[0].lanes == 1 ? 1 : s->k->lanes);
+}
+
+static void set_rows(struct step *s, int planes, int rows)
+{
+	s->planes = planes;
+	s->rows = rows;
+	s->lines = rows + (s->input.kernel[1] - 1) / s->input.stride[1];
+}
+
+/* The rows of a task of a direct step: staged inputs overlap and weights come once for each task, but the inputs must fit the
+ * cache.  Returns the cost, with the arithmetic's. */
+static double choose_rows(struct step *s)
+{
+	enum { NARROW = 12 };
+	const struct gather *g = &s->input;
+	int Z = g->out[0], Y = g->out[1], X = g->out[2], lanes = s->k->lanes, best_planes = 1, best_rows = 1;
+	double weights = (double)s->depth * s->blocks, best = INFINITY;
+
+	s->width = X + (g->kernel[2] - 1) / g->stride[2];
+	s->flat = X < NARROW;
+	for (int i = 1; i < Y + Z; i++) {
+		int planes = i < Y ? 1 : i - Y + 1, rows = i < Y ? i : Y;
+		double tasks = ceil_div(Z, planes) * (double)ceil_div(Y, rows), cost;
+		set_rows(s, planes, rows);
+		cost = tasks * (double)cost_staged(s) / lanes * COST_STAGE + tasks * weights * distance(weights * lanes);
+		cost += (double)Z * (s->flat ? Y * (s->width / (double)X) : Y) * panels(s) * (s->flat ? 0 : COST_PRODUCT);
+		cost += tasks * (double)cost_staged(s) / lanes * panels(s) * (distance((double)cost_staged(s)) > COST_NEAR ? COST_FAR : 0);
+		if (i > 1 && (double)cost_staged(s) > SCRATCH_FLOATS)
+			break;
+		if (cost < best) {
+			best = cost;
+			best_planes = planes;
+			best_rows = rows;
+		}
+	}
+	set_rows(s, best_planes, best_rows);
+	s->pieces = ceil_div(Y, best_rows);
+	return best + weights * s->pixels * (s->flat ? s->width / (double)X : 1);
+}
+
+void cost_convolution(struct step *s)
+{
+	const struct gather *g = &s->input;
+	bool can = g->kernel[1] == 3 && g->kernel[2] == 3 && taps(g->stride) == 1;
+	double direct, quarter = INFINITY, half = INFINITY;
+
+	segment(s);
+	direct = choose_rows(s);
+	for (int i = 0; i < g->n_blocks; i++)
+		can &= g->block[i].lanes == s->k->lanes;
+	if (!can)
+		return;
+	s->n_segments = s->depth = 0;
+	for (int kz = 0; kz < g->kernel[0]; kz++)
+		for (int i = 0; i < g->n_blocks; i++)
+			add_run(s, g->block[i].channels);
+	half = choose_chunk(s, 2);
+	quarter = choose_chunk(s, 4);
+	s->method = METHOD_WINOGRAD;
+	if (half < quarter)
+		choose_chunk(s, 2);
+	if (direct < half && direct < quarter) {
+		s->method = METHOD_DIRECT;
+		s->n_segments = s->depth = 0;
+		segment(s);
+		choose_rows(s);
+	}
+}
+
+void cost_upsample(struct step *s)
+{
+	enum { PIXELS = 128 };
+
+	s->method = METHOD_UPSAMPLE;
+	s->rows = ceil_div(PIXELS, s->input.in[2]);
+	segment(s);
+}
