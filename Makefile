@@ -31,6 +31,7 @@ FILTERS := $(sort $(SMALL) $(LARGE))
 SCRIPTS := qualm uncertainty predict ensemble find-best check plot choose member-curve train
 TESTS   := $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # X.isa.c is compiled once per instruction set (macro ISA: base, v3, v4, v4n: v4 with half the vector) and picked at run time.
+# Inference has v4b as well: products of bf16.  Tests have its place taken by v4e, which needs no instruction beyond v4's.
 # In common/ products are fused with sums where fma() says so and nowhere else, so that every set gives the same bytes.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 ifeq ($(MACHINE),x86_64)
@@ -38,6 +39,9 @@ ISAS := base v3 v4 v4n
 march.v3 := -march=x86-64-v3
 march.v4 := -march=x86-64-v4
 march.v4n := -march=x86-64-v4 -mprefer-vector-width=256
+march.v4b := -march=x86-64-v4 -mavx512bf16
+march.v4e := -march=x86-64-v4
+BF16 := $(patsubst %.isa.c,$(B)/obj/%.v4b.o,$(wildcard filters/infer-checkpoint/*.isa.c))
 else
 ISAS := base
 endif
@@ -81,7 +85,8 @@ $(B)/obj/tests/gpu/emulated/%.o: filters/infer-checkpoint/cuda/%.cu $(B)/flags-c
 	@mkdir -p $(@D)
 	$(CXX) $(cpp) $(CPPFLAGS) $(emulated) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 # Of programs whose parts C tests call.
-MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c)))
+EMULATE := $(BF16:%.v4b.o=%.v4e.o)
+MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c))) $(EMULATE)
 
 ## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
 all: $(FILTERS:%=$(B)/bin/%) $(SCRIPTS:%=$(B)/bin/%)
@@ -91,7 +96,8 @@ $(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(libs)
 
 # Objects of other programs: training multiplies with the kernels of inference.
-with.train-checkpoints := $(call objects,$(wildcard filters/infer-checkpoint/cpu_*.c))
+with.train-checkpoints := $(call objects,$(wildcard filters/infer-checkpoint/cpu_*.c)) $(BF16)
+with.infer-checkpoint := $(BF16)
 
 define large
 $(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(with.$(1)) $(B)/libcommon.a
@@ -122,7 +128,8 @@ $(patsubst %,$(B)/%,$(filter tests/gpu/%,$(TESTS))): $(B)/libemulated.a
 
 ## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
 BARE := kernels pointwise cpu
-BARE_PARTS := $(call objects,$(wildcard filters/infer-checkpoint/cpu*.c) filters/infer-checkpoint/ref.c $(patsubst %,common/%.c,die io opt parallel))
+BARE_PARTS := $(call objects,$(wildcard filters/infer-checkpoint/cpu*.c) filters/infer-checkpoint/ref.c \
+	$(patsubst %,common/%.c,die io opt parallel)) $(EMULATE)
 $(BARE:%=$(B)/bare/%): $(B)/bare/%: $(B)/obj/tests/network/%.o $(BARE_PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(LDLIBS) -lm
@@ -140,9 +147,9 @@ isa.filters := -ffp-contract=fast -fno-predictive-commoning -fno-schedule-insns
 define isa
 $(B)/obj/%.$(1).o: %.isa.c $(B)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) $$(isa.$$(firstword $$(subst /, ,$$<))) $(march.$(1)) -DISA=$(1) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$(CC) $(cpp) $(CPPFLAGS) $(cc) $(if $(filter asan,$(FLAVOR)),,-O3) $$(isa.$$(firstword $$(subst /, ,$$<))) $(march.$(1)) -DISA=$(1:v4e=v4b) $(CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach i,$(ISAS),$(eval $(call isa,$(i))))
+$(foreach i,$(ISAS) $(if $(BF16),v4b v4e),$(eval $(call isa,$(i))))
 
 # Rewritten only when the flags differ, so a changed flag rebuilds and an unchanged one does not.
 FLAGS := $(CC) $(cpp) $(CPPFLAGS) $(cc) $(CFLAGS) $(LDFLAGS) $(isa.common) $(isa.filters)

@@ -14,6 +14,7 @@ struct backend_options {
 	int mirror_axis[3];
 	bool gaussian;           /* weight windows (contract 5.4), else all 1 */
 	bool parity;             /* nnU-Net's half-precision sums, in its order (contract 5.5) */
+	bool bf16;               /* multiply in bf16 where that is faster */
 	int n_members;           /* how many will be loaded */
 };
 

@@ -2,11 +2,28 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/die.h"
+#include "filters/infer-checkpoint/cpu_kernels.h"
 #include "filters/infer-checkpoint/host.h"
 
 static const char *always(void) { return NULL; }
-static void *open_ref(const struct network *n, const struct backend_options *o) { return host_open(&engine_ref, n, o); }
-static void *open_cpu(const struct network *n, const struct backend_options *o) { return host_open(&engine_cpu, n, o); }
+
+static void *open_ref(const struct network *n, const struct backend_options *o)
+{
+	if (!o->bf16)
+		return host_open(&engine_ref, n, o);
+	fail(XDEVICE, "bf16: the backend ref computes in single precision alone");
+	return NULL;
+}
+
+static void *open_cpu(const struct network *n, const struct backend_options *o)
+{
+	if (!o->bf16)
+		return host_open(&engine_cpu, n, o);
+	if (cpu_bf16())
+		return host_open(&engine_cpu_bf16, n, o);
+	fail(XDEVICE, "bf16: this processor has no instructions for it (AVX512_BF16)");
+	return NULL;
+}
 
 #define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
 	.batch = host_batch, .windows = host_windows, .take = host_take, .end = host_end, .close = host_close, .forward = host_forward }

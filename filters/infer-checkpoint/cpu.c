@@ -144,15 +144,25 @@ void *cpu_open(const struct network *n, int workers, int hands, int members, enu
 }
 
 /* One worker for each thread, or one with a hand for each where that would take more than an eighth of what may be allocated. */
-static void *cpu_open_best(const struct network *n, int threads, int members)
+static void *open_shared(const struct network *n, int threads, int members, enum isa level)
 {
 	struct schedule s;
 	bool share;
 
-	schedule_make(&s, n, cpu_isa());
+	schedule_make(&s, n, level);
 	share = (double)s.memory * sizeof(float) * threads > (double)memory_limit / 8;
 	schedule_free(&s);
-	return cpu_open(n, share ? 1 : threads, share ? threads : 1, members, cpu_isa());
+	return cpu_open(n, share ? 1 : threads, share ? threads : 1, members, level);
+}
+
+static void *cpu_open_best(const struct network *n, int threads, int members)
+{
+	return open_shared(n, threads, members, cpu_isa());
+}
+
+static void *cpu_open_bf16(const struct network *n, int threads, int members)
+{
+	return open_shared(n, threads, members, ISA_BF16);
 }
 
 static int cpu_images(const void *engine) { return ((const struct cpu *)engine)->schedule.images; }
@@ -192,3 +202,4 @@ static void cpu_close(void *engine)
 }
 
 const struct engine engine_cpu = { "cpu", cpu_open_best, cpu_workers, cpu_images, cpu_load, cpu_forward, cpu_close };
+const struct engine engine_cpu_bf16 = { "cpu", cpu_open_bf16, cpu_workers, cpu_images, cpu_load, cpu_forward, cpu_close };

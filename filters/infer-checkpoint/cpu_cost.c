@@ -25,9 +25,11 @@ static double distance(double floats)
 
 static void add_run(struct step *s, int channels)
 {
+	int n = ceil_div(channels, s->k->pair);
+
 	s->run = xrealloc(s->run, (size_t)s->n_segments + 1, sizeof *s->run);
-	s->run[s->n_segments++] = channels;
-	s->depth += channels;
+	s->run[s->n_segments++] = n;
+	s->depth += n;
 }
 
 /* The segments of gemm: for each tap runs of at most `lanes` channels of one block, of planes one for each channel. */
@@ -62,7 +64,7 @@ static double choose_chunk(struct step *s, int edge)
 	const struct gather *g = &s->input;
 	int plane = plane_tiles(s, edge), lanes = s->k->lanes, n_points = (edge + 2) * (edge + 2);
 	double weights = n_points * (double)s->depth * s->blocks, best = INFINITY, all = (double)plane * g->out[0];
-	double in = n_points * (double)g->n_blocks, out = n_points * (double)s->blocks;
+	double in = n_points * (double)g->n_blocks / s->k->pair, out = n_points * (double)s->blocks;
 
 	for (int i = 12; i < 12 * plane + g->out[0]; i = i < plane ? 2 * i : i < 12 * plane ? 12 * plane : i + 1) {
 		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
@@ -84,7 +86,7 @@ static double choose_chunk(struct step *s, int edge)
 	s->pieces = ceil_div(plane, s->tiles);
 	s->run_planes = choose_run(s, s->pieces);
 	/* Odd numbers of vectors between points: a tile's 36 places must not fall on few sets of the cache. */
-	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * (size_t)lanes;
+	s->point_in = ((size_t)(g->n_blocks * s->slots * s->tiles) | 1) * staged_pixel(s);
 	s->point_out = ((size_t)(s->blocks * s->planes * s->tiles) | 1) * (size_t)lanes;
 	best += all * (edge == 4 ? COST_TILE_IN : COST_TILE_IN_2) * g->n_blocks;
 	best += all * (edge == 4 ? COST_TILE_OUT : COST_TILE_OUT_2) * s->blocks;
@@ -96,7 +98,7 @@ size_t cost_staged(const struct step *s)
 	const struct gather *g = &s->input;
 	size_t rows = (size_t)((s->planes - 1) * g->stride[0] + g->kernel[0]) * (size_t)(s->lines * g->stride[1] * g->stride[2]);
 
-	return (size_t)(s->n_segments / taps(g->kernel)) * rows * (size_t)s->width * (size_t)(g->block[0].lanes == 1 ? 1 : s->k->lanes);
+	return (size_t)(s->n_segments / taps(g->kernel)) * rows * (size_t)s->width * staged_pixel(s);
 }
 
 static void set_rows(struct step *s, int planes, int rows)
@@ -113,18 +115,19 @@ static double choose_rows(struct step *s)
 	enum { NARROW = 12 };
 	const struct gather *g = &s->input;
 	int Z = g->out[0], Y = g->out[1], X = g->out[2], lanes = s->k->lanes, best_planes = 1, best_rows = 1;
-	double weights = (double)s->depth * s->blocks, best = INFINITY;
+	double weights = (double)s->depth * s->blocks, best = INFINITY, pixel = lanes / s->k->pair;
 
 	s->width = X + (g->kernel[2] - 1) / g->stride[2];
 	s->flat = X < NARROW;
 	for (int i = 1; i < Y + Z; i++) {
 		int planes = i < Y ? 1 : i - Y + 1, rows = i < Y ? i : Y;
-		double tasks = ceil_div(Z, planes) * (double)ceil_div(Y, rows), cost;
+		double tasks = ceil_div(Z, planes) * (double)ceil_div(Y, rows), staged, cost;
 		set_rows(s, planes, rows);
-		cost = tasks * (double)cost_staged(s) / lanes * COST_STAGE + tasks * weights * distance(weights * lanes);
+		staged = (double)cost_staged(s);
+		cost = tasks * staged / pixel * COST_STAGE + tasks * weights * distance(weights * lanes);
 		cost += (double)Z * (s->flat ? Y * (s->width / (double)X) : Y) * panels(s) * (s->flat ? 0 : COST_PRODUCT);
-		cost += tasks * (double)cost_staged(s) / lanes * panels(s) * (distance((double)cost_staged(s)) > COST_NEAR ? COST_FAR : 0);
-		if (i > 1 && (double)cost_staged(s) > SCRATCH_FLOATS)
+		cost += tasks * staged / lanes * panels(s) * (distance(staged) > COST_NEAR ? COST_FAR : 0);
+		if (i > 1 && staged > SCRATCH_FLOATS)
 			break;
 		if (cost < best) {
 			best = cost;
@@ -137,39 +140,49 @@ static double choose_rows(struct step *s)
 	return best + weights * s->pixels * (s->flat ? s->width / (double)X : 1);
 }
 
-void cost_convolution(struct step *s)
+/* Plans the convolution as Winograd's F(edge x edge, 3x3), or directly with edge = 0.  Returns the cost. */
+static double try(struct step *s, const struct kernels *k, int edge)
 {
 	const struct gather *g = &s->input;
-	bool can = g->kernel[1] == 3 && g->kernel[2] == 3 && taps(g->stride) == 1;
-	double direct, quarter = INFINITY, half = INFINITY;
 
-	segment(s);
-	direct = choose_rows(s);
+	s->k = k;
+	s->method = edge ? METHOD_WINOGRAD : METHOD_DIRECT;
+	s->n_segments = s->depth = 0;
+	if (!edge) {
+		segment(s);
+		return choose_rows(s);
+	}
+	for (int kz = 0; kz < g->kernel[0]; kz++)
+		for (int i = 0; i < g->n_blocks; i++)
+			add_run(s, g->block[i].channels);
+	return choose_chunk(s, edge);
+}
+
+/* F(4x4) keeps its kernels: its transforms would make the rounding of bf16 many times as large. */
+void cost_convolution(struct step *s, const struct kernels *k)
+{
+	const struct kernels *exact = s->k;
+	const struct gather *g = &s->input;
+	bool can = g->kernel[1] == 3 && g->kernel[2] == 3 && taps(g->stride) == 1;
+	double direct = try(s, k, 0), half, quarter;
+
 	for (int i = 0; i < g->n_blocks; i++)
 		can &= g->block[i].lanes == s->k->lanes;
 	if (!can)
 		return;
-	s->n_segments = s->depth = 0;
-	for (int kz = 0; kz < g->kernel[0]; kz++)
-		for (int i = 0; i < g->n_blocks; i++)
-			add_run(s, g->block[i].channels);
-	half = choose_chunk(s, 2);
-	quarter = choose_chunk(s, 4);
-	s->method = METHOD_WINOGRAD;
-	if (half < quarter)
-		choose_chunk(s, 2);
-	if (direct < half && direct < quarter) {
-		s->method = METHOD_DIRECT;
-		s->n_segments = s->depth = 0;
-		segment(s);
-		choose_rows(s);
-	}
+	half = try(s, k, 2);
+	quarter = try(s, exact, 4);
+	if (direct < half && direct < quarter)
+		try(s, k, 0);
+	else if (half < quarter)
+		try(s, k, 2);
 }
 
-void cost_upsample(struct step *s)
+void cost_upsample(struct step *s, const struct kernels *k)
 {
 	enum { PIXELS = 128 };
 
+	s->k = k;
 	s->method = METHOD_UPSAMPLE;
 	s->rows = ceil_div(PIXELS, s->input.in[2]);
 	segment(s);

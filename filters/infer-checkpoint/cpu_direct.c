@@ -17,7 +17,7 @@ static struct staging staging(const struct band *a)
 {
 	const struct step *s = a->r->s;
 	const int *stride = s->node->stride, planes = (a->planes - 1) * stride[0] + s->node->kernel[0];
-	size_t pixel = reads_planes(s) ? 1 : (size_t)s->k->lanes, part = (size_t)(s->lines * s->width) * pixel;
+	size_t pixel = staged_pixel(s), part = (size_t)(s->lines * s->width) * pixel;
 	size_t lines = part * (size_t)stride[2], plane = lines * (size_t)stride[1];
 
 	return (struct staging){ pixel, part, lines, plane, plane * (size_t)planes };
@@ -183,7 +183,7 @@ static void stage_rows(void *arg, int i, int worker)
 	const struct step *s = a->r->s;
 	const struct gather *g = &s->input;
 	const struct block *b = &g->block[i];
-	size_t line = (size_t)g->in[2] * (size_t)s->k->lanes;
+	size_t line = (size_t)g->in[2] * staged_pixel(s);
 	int segment = 0;
 
 	(void)worker;
@@ -221,7 +221,7 @@ static void multiply_rows(void *arg, int task, int worker)
 		int z = row / in[1] * stride[0] + kz, y = row % in[1] * stride[1] + ky;
 		p.out = plane_out(a->r, 2 * panel, z) + ((size_t)y * X + (size_t)kx) * lanes;
 		s->k->gemm(&p);
-		p.offset += (size_t)in[2] * lanes;
+		p.offset += (size_t)in[2] * staged_pixel(s);
 	}
 }
 

@@ -32,9 +32,9 @@ INLINE void tile(const struct product *m, size_t first, const float *ahead, int 
 			vec w0 = load(w), w1 = B == 2 ? load(w + LANES) : w0;
 #pragma GCC unroll 12
 			for (int p = 0; p < P; p++) {
-				a[p] += w0 * x[p * STEP];
+				a[p] = multiply_add(a[p], w0, x + p * STEP);
 				if (B == 2)
-					b[p] += w1 * x[p * STEP];
+					b[p] = multiply_add(b[p], w1, x + p * STEP);
 			}
 		}
 	}
@@ -70,10 +70,10 @@ INLINE void tiles(const struct product *m, const int STEP)
 
 void FN(gemm)(const struct product *m)
 {
-	if (m->planes)
+	if (PAIR == 1 && m->planes)
 		tiles(m, 1);
 	else
-		tiles(m, LANES);
+		tiles(m, STAGED);
 }
 
 /* The places lo <= i < hi, of `width`, whose pixel i * stride + shift is in the row. */
@@ -85,11 +85,15 @@ INLINE void inside(int *lo, int *hi, int width, int stride, int shift, int X)
 	*hi = *hi > width ? width : *hi < *lo ? *lo : *hi;
 }
 
-/* WIDTH floats of each of n pixels, `step` apart in `from`, LANES in `to`. */
+/* WIDTH channels of each of n pixels, `step` apart in `from`. */
 INLINE void copy(float *to, const float *from, int n, size_t step, const int WIDTH)
 {
 	for (int p = 0; p < n; p++)
-		memcpy(to + p * LANES, from + (size_t)p * step, sizeof(float) * (size_t)WIDTH);
+		if (PAIR == 1)
+			memcpy(to + p * STAGED, from + (size_t)p * step, sizeof(float) * (size_t)WIDTH);
+		else
+			for (int c = 0; c < WIDTH; c++)
+				stage_channel(to + p * STAGED, c, from[(size_t)p * step + (size_t)c]);
 }
 
 INLINE void copy_normed(float *to, const float *from, int n, size_t step, const struct norm *norm)
@@ -97,7 +101,7 @@ INLINE void copy_normed(float *to, const float *from, int n, size_t step, const 
 	vec scale = load(norm->scale), shift = load(norm->shift);
 
 	for (int p = 0; p < n; p++)
-		store(to + p * LANES, leaky(load(from + (size_t)p * step) * scale + shift, norm->slope));
+		stage_pixel(to + p * STAGED, leaky(load(from + (size_t)p * step) * scale + shift, norm->slope));
 }
 
 /* The same for pixels of half as many channels. */
@@ -106,13 +110,13 @@ INLINE void copy_half(float *to, const float *from, int n, size_t step, const st
 	for (int p = 0; p < n; p++)
 		for (int c = 0; c < LANES / 2; c++) {
 			float v = from[(size_t)p * step + (size_t)c] * norm->scale[c] + norm->shift[c];
-			to[p * LANES + c] = v > 0 ? v : v * norm->slope;
+			stage_channel(to + p * STAGED, c, v > 0 ? v : v * norm->slope);
 		}
 }
 
 void FN(stage)(float *to, size_t part, const float *row, int lanes, int X, int stride, int pad, int width, const struct norm *n)
 {
-	size_t size = lanes == 1 ? 1 : LANES, step = (size_t)lanes * (size_t)stride;
+	size_t size = lanes == 1 ? 1 : STAGED, step = (size_t)lanes * (size_t)stride;
 
 	for (int q = 0; q < stride; q++, to += part) {
 		int lo = width, hi = width;

@@ -3,11 +3,16 @@
  *
  * Layout of a value [channels][z][y][x]: blocks of `lanes` channels, [block][pixel][lanes] with pixel = (z * Y + y) * X + x.
  * Lanes without a channel hold 0 and are never read as input.  The network's own input is plain planes: blocks of one lane.
- * All pointers to blocks, weights and scratch are aligned to lanes * 4 bytes (planes: 4). */
+ * All pointers to blocks, weights and scratch are aligned to lanes * 4 bytes (planes: 4).
+ *
+ * A set with pair = 2 multiplies bf16: what gemm reads, staged or transformed values and weights, has two neighbouring channels,
+ * rounded to bf16, in the place of a float, the first in the lower half.  It reads no planes. */
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 enum { MAX_LANES = 16 };
 
@@ -35,7 +40,8 @@ struct gather {
 
 /* Matrix product, the core of every convolution: for p < pixels, b < blocks (1 or 2), o < lanes
  *   out[b * block_step + p * out_step + o] = bias[b * lanes + o] +
- *           sum over s < n_segments, c < n[s] of x[s][offset + p * lanes + c] * w(s, c)[b * lanes + o] */
+ *           sum over s < n_segments, c < n[s] of x[s][offset + p * lanes / pair + c] * w(s, c)[b * lanes + o]
+ * With pair = 2 an x times a w is the sum of two products. */
 struct product {
 	float *out;
 	size_t block_step, out_step;
@@ -53,17 +59,18 @@ struct product {
 
 struct kernels {
 	int lanes;
+	int pair;                /* channels in the place of a float where gemm reads: 1, or 2 as bf16 */
 
 	void (*gemm)(const struct product *m);
 
 	/* A row of X pixels of a block, `lanes` floats from one to the next, normed, as a convolution reads it: for q < stride and
-	 * i < width, to[q * part + i * kernels.lanes] = pixel i * stride + q - pad, 0 outside of the row; row NULL: all 0.  At
-	 * most kernels.lanes floats of a pixel.  lanes 1: a plane, not normed, to[q * part + i]. */
+	 * i < width, to[q * part + i * kernels.lanes / pair] = pixel i * stride + q - pad, 0 outside of the row; row NULL: all 0.
+	 * At most kernels.lanes channels of a pixel.  lanes 1: a plane, not normed, to[q * part + i]. */
 	void (*stage)(float *to, size_t part, const float *row, int lanes, int X, int stride, int pad, int width,
 	              const struct norm *n);
 
 	/* Winograd F(MxM,3x3), M 4 or 2: tiles first .. first + tiles - 1, row by row, of one plane [Y][X][lanes] of one block,
-	 * normed, to v[point * step + tile * lanes], (M + 2)^2 points, and back (plus bias [lanes], NULL for 0) from
+	 * normed, to v[point * step + tile * lanes / pair], (M + 2)^2 points, and back (plus bias [lanes], NULL for 0) from
 	 * m[point * step + tile * lanes].  The way back gives the mean and the sum of squared deviations of what it wrote, moments
 	 * [2][lanes], unless NULL, and how many pixels those are. */
 	void (*winograd_in)(int M, float *v, size_t step, const float *plane, int Y, int X, int first, int tiles,
@@ -80,14 +87,26 @@ struct kernels {
 	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3]);
 };
 
+/* Rounded to nearest, ties to even; NaN stays NaN. */
+static inline uint16_t bf16_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	return (uint16_t)(x == x ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : bits >> 16 | 0x40);
+}
+
 extern const struct kernels kernels_base;
 #ifdef __x86_64__
-extern const struct kernels kernels_v3, kernels_v4, kernels_v4n;   /* v4n: half of v4's lanes, all its registers */
+/* v4n: half of v4's lanes, all its registers; v4b: pairs of bf16 */
+extern const struct kernels kernels_v3, kernels_v4, kernels_v4n, kernels_v4b;
 #endif
 
-/* The sets to choose from, for tests: the best one not above `level` that this processor has. */
-enum isa { ISA_BASE, ISA_V3, ISA_V4 };
+/* The sets to choose from; cpu_isa: the best one of fp32 that this processor has.  ISA_BF16 is ISA_V4 with bf16 where that is
+ * faster, if cpu_bf16(): whether this processor has the instructions. */
+enum isa { ISA_BASE, ISA_V3, ISA_V4, ISA_BF16 };
 enum isa cpu_isa(void);
+bool cpu_bf16(void);
 struct network;
 /* workers run patches side by side, hands share one; one of the two is 1. */
 void *cpu_open(const struct network *n, int workers, int hands, int members, enum isa level);

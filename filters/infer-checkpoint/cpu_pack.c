@@ -1,8 +1,12 @@
 #include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
 #include "common/parallel.h"
 #include "filters/infer-checkpoint/cpu_plan.h"
+
+enum { WIDTH = 2 * MAX_LANES };         /* the most of a panel */
 
 /* One unit of work for a thread: a panel of one step. */
 struct unit { const struct step *step; int panel; };
@@ -28,37 +32,72 @@ static int panel_width(const struct step *s, int panel, int *first)
 /* Element (i, j, k) of an array [..][J][K]. */
 static size_t element(int i, int j, int k, int J, int K) { return ((size_t)i * (size_t)J + (size_t)j) * (size_t)K + (size_t)k; }
 
-/* All panels [tap][c_in][width], from (out, in, tap). */
+/* The channel of each row of a tap's weights, of all blocks one after the other; -1 where one is filled up to pairs. */
+static int *row_channels(int *n_rows, const struct step *s)
+{
+	const struct gather *g = &s->input;
+	int *channel = xmalloc((size_t)(s->node->c_in + g->n_blocks), sizeof *channel), n = 0, c = 0;
+
+	for (int b = 0; b < g->n_blocks; b++) {
+		for (int i = 0; i < g->block[b].channels; i++)
+			channel[n++] = c++;
+		if (n % s->k->pair)
+			channel[n++] = -1;
+	}
+	*n_rows = n;
+	return channel;
+}
+
+/* Row `row` of a matrix [rows][width], whose rows are in pairs where the step multiplies pairs. */
+static void put_row(float *matrix, const struct step *s, int row, const float *w, int width)
+{
+	uint16_t *half;
+
+	if (s->k->pair == 1) {
+		memcpy(matrix + (size_t)row * (size_t)width, w, (size_t)width * sizeof *w);
+		return;
+	}
+	half = (uint16_t *)(matrix + (size_t)(row / 2) * (size_t)width) + row % 2;
+	for (int o = 0; o < width; o++)
+		half[2 * o] = bf16_of(w[o]);
+}
+
+/* All panels [tap][row][width], from (out, in, tap). */
 static void pack_direct(const struct packing *p, const struct step *s, int panel)
 {
 	const float *from = parameter(p, s->node->weight);
-	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in;
-	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first;
+	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in, rows;
+	int used = s->node->c_out - first < width ? s->node->c_out - first : width, *channel = row_channels(&rows, s);
+	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first, w[WIDTH] = {0};
 
-	for (int o = 0; o < width; o++) {
-		bool used = first + o < s->node->c_out;
-		for (int c = 0; c < c_in; c++)
-			for (int t = 0; t < n_taps; t++)
-				to[element(t, c, o, c_in, width)] = used ? from[element(first + o, c, t, c_in, n_taps)] : 0;
-	}
+	for (int row = 0; row < rows; row++)
+		for (int t = 0; t < n_taps; t++) {
+			int c = channel[row];
+			for (int o = 0; o < used; o++)
+				w[o] = c < 0 ? 0 : from[element(first + o, c, t, c_in, n_taps)];
+			put_row(to, s, t * rows + row, w, width);
+		}
+	free(channel);
 }
 
-/* For each tap a matrix [c_in][width] of its own, from (in, out, tap). */
+/* For each tap a matrix [row][width] of its own, from (in, out, tap). */
 static void pack_upsample(const struct packing *p, const struct step *s, int panel)
 {
 	const float *from = parameter(p, s->node->weight);
-	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->stride), c_out = s->node->c_out;
+	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->stride), c_out = s->node->c_out, rows;
+	int used = c_out - first < width ? c_out - first : width, *channel = row_channels(&rows, s);
 	size_t tap_size = (size_t)s->depth * (size_t)(s->blocks * s->k->lanes);
+	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first, w[WIDTH] = {0};
 
-	for (int t = 0; t < n_taps; t++) {
-		float *to = p->packed + s->weights + (size_t)t * tap_size + (size_t)s->depth * (size_t)first;
-		for (int c = 0; c < s->node->c_in; c++)
-			for (int o = first; o < first + width; o++)
-				*to++ = o < c_out ? from[element(c, o, t, c_out, n_taps)] : 0;
-	}
+	for (int t = 0; t < n_taps; t++)
+		for (int row = 0; row < rows; row++) {
+			int c = channel[row];
+			for (int o = 0; o < used; o++)
+				w[o] = c < 0 ? 0 : from[element(c, first + o, t, c_out, n_taps)];
+			put_row(to + (size_t)t * tap_size, s, row, w, width);
+		}
+	free(channel);
 }
-
-enum { WIDTH = 2 * MAX_LANES };
 
 /* u = G g G' for the matrices of cpu_winograd.isa.c, in double: u [points][WIDTH], g [9][WIDTH]. */
 static void winograd_weights(float (*u)[WIDTH], double (*g)[WIDTH], int edge)
@@ -82,25 +121,28 @@ static void winograd_weights(float (*u)[WIDTH], double (*g)[WIDTH], int edge)
 	}
 }
 
-/* For each point of the transform domain all panels [kz][c_in][width]. */
+/* For each point of the transform domain all panels [kz][row][width]. */
 static void pack_winograd(const struct packing *p, const struct step *s, int panel)
 {
 	const float *from = parameter(p, s->node->weight);
-	int first, width = panel_width(s, panel, &first), depth = s->node->kernel[0], c_in = s->node->c_in;
+	int first, width = panel_width(s, panel, &first), depth = s->node->kernel[0], c_in = s->node->c_in, rows;
+	int *channel = row_channels(&rows, s);
 	int used = s->node->c_out - first < width ? s->node->c_out - first : width;
 	size_t point = (size_t)s->depth * (size_t)(s->blocks * s->k->lanes);
 	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first, u[36][WIDTH];
 	double g[9][WIDTH] = { { 0 } };
 
 	for (int z = 0; z < depth; z++)
-		for (int c = 0; c < c_in; c++, to += width) {
+		for (int row = 0; row < rows; row++) {
+			int c = channel[row];
 			for (int o = 0; o < used; o++)
 				for (int t = 0; t < 9; t++)
-					g[t][o] = (double)from[element(first + o, c, z, c_in, depth) * 9 + (size_t)t];
+					g[t][o] = c < 0 ? 0 : (double)from[element(first + o, c, z, c_in, depth) * 9 + (size_t)t];
 			winograd_weights(u, g, s->edge);
 			for (int i = 0; i < points(s); i++)
-				memcpy(to + (size_t)i * point, u[i], (size_t)width * sizeof *to);
+				put_row(to + (size_t)i * point, s, z * rows + row, u[i], width);
 		}
+	free(channel);
 }
 
 /* Bias and norm.  Instance norm: scale = gamma, shift = beta (the rest depends on the input); batch norm: the running

@@ -15,11 +15,20 @@ enum isa cpu_isa(void)
 #endif
 }
 
+bool cpu_bf16(void)
+{
+#ifdef __x86_64__
+	return cpu_isa() == ISA_V4 && __builtin_cpu_supports("avx512bf16");
+#else
+	return false;
+#endif
+}
+
 /* Half-empty vectors cost twice the work: few channels get the shorter ones. */
 static const struct kernels *kernels_for(int channels, enum isa level)
 {
 #ifdef __x86_64__
-	if (level == ISA_V4)
+	if (level >= ISA_V4)
 		return channels > kernels_v4n.lanes ? &kernels_v4 : &kernels_v4n;
 	if (level == ISA_V3)
 		return &kernels_v3;
@@ -27,6 +36,17 @@ static const struct kernels *kernels_for(int channels, enum isa level)
 	(void)channels;
 	(void)level;
 	return &kernels_base;
+}
+
+/* Of bf16, for what reads blocks and writes blocks of all lanes; else those of fp32. */
+static const struct kernels *short_kernels(const struct step *s, enum isa level)
+{
+#ifdef __x86_64__
+	if (level == ISA_BF16 && s->k->lanes == kernels_v4b.lanes && !reads_planes(s))
+		return &kernels_v4b;
+#endif
+	(void)level;
+	return s->k;
 }
 
 static size_t aligned(size_t floats) { return (floats + MAX_LANES - 1) / MAX_LANES * MAX_LANES; }
@@ -146,7 +166,7 @@ static size_t reserve(struct step *s, size_t *packed)
 		scratch = s->temporary + (s->flat ? 2 * (size_t)(s->rows * s->width) * lanes : 0);
 	} else if (s->method == METHOD_UPSAMPLE) {
 		weights = (size_t)taps(s->node->stride) * (size_t)s->depth * (size_t)s->blocks * lanes;
-		scratch = (size_t)s->n_segments * (size_t)(s->rows * s->input.in[2]) * lanes;
+		scratch = (size_t)s->n_segments * (size_t)(s->rows * s->input.in[2]) * staged_pixel(s);
 	} else if (s->method == METHOD_WINOGRAD) {
 		weights = (size_t)points(s) * (size_t)s->depth * (size_t)s->blocks * lanes;
 		scratch = (size_t)points(s) * (s->point_in + s->point_out);
@@ -188,9 +208,9 @@ static void plan_step(struct step *s, const struct network *n, const struct node
 	s->measured = node->norm && node->norm_op == NORM_INSTANCE && !(node->leaky && node->nonlin_first);
 	s->pieces = 1;
 	if (node->kind == NODE_CONV)
-		cost_convolution(s);
+		cost_convolution(s, short_kernels(s, level));
 	else if (node->kind == NODE_TCONV)
-		cost_upsample(s);
+		cost_upsample(s, short_kernels(s, level));
 	else
 		s->method = METHOD_POOL;
 }

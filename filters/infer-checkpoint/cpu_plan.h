@@ -31,12 +31,12 @@ struct step {
 	bool measured;                          /* instance norm whose moments are taken on the way out */
 	bool lazy;                              /* norm and leaky ReLU are applied by what reads the output */
 
-	int n_segments, *run, depth;            /* of gemm: channels of each segment, and their sum */
+	int n_segments, *run, depth;            /* of gemm: channels, or pairs of them, of each segment, and their sum */
 	bool far;                               /* weights do not fit the cache */
 
-	/* METHOD_DIRECT: a task stages what `rows` rows of `planes` planes of the output read; planes > 1 have all rows.  Staged
-	 * is [segment of a tap][plane][y % stride][x % stride][lines][width][lanes].  flat: the rows, with the gaps between
-	 * them, are one product, else each is one.
+	/* METHOD_DIRECT: a task stages what `rows` rows of `planes` planes of the output read; planes > 1 have all rows.
+	 * Staged is [segment of a tap][plane][y % stride][x % stride][lines][width][lanes / pair].  flat: the rows, with the
+	 * gaps between them, are one product, else each is one.
 	 * METHOD_UPSAMPLE: a task takes `rows` rows of the input, planes one after another. */
 	int rows, planes, lines, width;
 	bool flat;
@@ -94,6 +94,10 @@ static inline size_t moments_at(const struct step *s, int block, int z, int piec
 
 	return i * 2 * (size_t)s->k->lanes;
 }
+
+static inline bool reads_planes(const struct step *s) { return s->input.block[0].lanes == 1; }
+/* Floats of a pixel of one segment, or of a tile of one block, as gemm reads it. */
+static inline size_t staged_pixel(const struct step *s) { return reads_planes(s) ? 1 : (size_t)(s->k->lanes / s->k->pair); }
 
 /* Panels: pairs of output blocks (the last may be single) that gemm computes at once. */
 static inline int panels(const struct step *s) { return (s->blocks + 1) / 2; }

@@ -123,5 +123,5 @@ static void pool(float *out, const int size[3], const float *x, const int in_siz
 }
 
 const struct kernels FN(kernels) = {
-	LANES, FN(gemm), FN(stage), FN(winograd_in), FN(winograd_out), moments, apply, pool,
+	LANES, PAIR, FN(gemm), FN(stage), FN(winograd_in), FN(winograd_out), moments, apply, pool,
 };

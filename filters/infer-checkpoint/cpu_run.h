@@ -41,8 +41,6 @@ static inline void each(const struct run *r, int n, void (*body)(void *arg, int 
 /* Where there are so few tasks the hands share each of them. */
 static inline bool shared(const struct run *r, int tasks) { return r->hands > 1 && tasks < 4 * r->hands; }
 
-static inline bool reads_planes(const struct step *s) { return s->input.block[0].lanes == 1; }
-
 /* The norm of channels c and on of block b, plane z, for reading it. */
 static inline struct norm norm_of(const struct run *r, const struct block *b, int c, int z)
 {

@@ -7,7 +7,7 @@
 struct chunk {
 	const struct run *r;
 	int piece, first, tiles;
-	float *v;                               /* transformed input [point][block][slot][tile][lanes] */
+	float *v;                               /* transformed input [point][block][slot][tile][lanes / pair] */
 	float *m;                               /* products [point][block][plane][tile][lanes] */
 	int z, planes;
 	int ready, until;                       /* planes of the input to be transformed */
@@ -28,7 +28,7 @@ static void forth(void *arg, int i, int worker)
 	const struct step *s = r->s;
 	const struct gather *g = &s->input;
 	const struct block *b = &g->block[i];
-	size_t lanes = (size_t)s->k->lanes, size = (size_t)c->tiles * lanes;
+	size_t size = (size_t)c->tiles * staged_pixel(s);
 
 	(void)worker;
 	for (int z = c->ready; z < c->until; z++) {
@@ -48,7 +48,7 @@ static void forth(void *arg, int i, int worker)
 static void shift(const struct chunk *c)
 {
 	const struct step *s = c->r->s;
-	size_t size = (size_t)(c->tiles * s->k->lanes);
+	size_t size = (size_t)c->tiles * staged_pixel(s);
 
 	for (int point = 0; point < points(s); point++)
 		for (int i = 0; i < s->input.n_blocks; i++) {
@@ -64,7 +64,7 @@ static void multiply(void *arg, int point, int worker)
 	const struct step *s = c->r->s;
 	const struct gather *g = &s->input;
 	const struct hand *h = &c->r->w->hand[worker];
-	size_t lanes = (size_t)s->k->lanes, size = (size_t)c->tiles * lanes, depth = (size_t)s->depth * lanes;
+	size_t lanes = (size_t)s->k->lanes, size = (size_t)c->tiles * staged_pixel(s), depth = (size_t)s->depth * lanes;
 	const float *v = c->v + (size_t)point * s->point_in, *w = c->r->packed + s->weights + (size_t)(point * s->blocks) * depth;
 	int n = 0;
 
@@ -73,7 +73,7 @@ static void multiply(void *arg, int point, int worker)
 			h->x[n++] = v + (size_t)(b * s->slots + slot(s, c, c->z + kz - g->kernel[0] / 2)) * size;
 	for (int panel = 0; panel < panels(s); panel++) {
 		struct product p = panel_product(c->r, panel);
-		p.block_step = (size_t)s->planes * size;
+		p.block_step = (size_t)(s->planes * c->tiles) * lanes;
 		p.out = c->m + (size_t)point * s->point_out + (size_t)(2 * panel) * p.block_step;
 		p.pixels = c->planes * c->tiles;
 		p.bias = NULL;

@@ -60,7 +60,7 @@ INLINE void transform_tiles(float *v, size_t step, const float *plane, int Y, in
 	int tiles_x = (X + M - 1) / M, tx = first % tiles_x, ty = first / tiles_x;
 	vec scale = normed ? load(n->scale) : splat(0), shift = normed ? load(n->shift) : splat(0);
 
-	for (int t = 0; t < tiles; t++, v += LANES) {
+	for (int t = 0; t < tiles; t++, v += STAGED) {
 		int y0 = ty * M - 1, x0 = tx * M - 1;
 		float *to = v;
 		vec d[MOST * MOST];
@@ -90,7 +90,7 @@ INLINE void transform_tiles(float *v, size_t step, const float *plane, int Y, in
 			transform_in(d + i * N, d + i * N, 1, M);
 #pragma GCC unroll 6
 			for (int j = 0; j < N; j++, to += step)
-				store(to, d[i * N + j]);
+				stage_pixel(to, d[i * N + j]);
 		}
 		if (++tx == tiles_x) {
 			tx = 0;

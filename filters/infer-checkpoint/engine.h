@@ -22,4 +22,5 @@ struct engine {
 };
 
 extern const struct engine engine_ref, engine_cpu;
+extern const struct engine engine_cpu_bf16;            /* needs cpu_bf16() */
 #endif

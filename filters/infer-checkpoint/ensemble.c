@@ -62,8 +62,8 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 	e->per_checkpoint = eo->mirrors_apart ? e->n_mirrors : 1;
 	e->n = e->n_checkpoints * e->per_checkpoint;
 	e->member = xcalloc((size_t)e->n, sizeof *e->member);
-	say("backend %s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
-	    e->n_mirrors);
+	say("backend %s%s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->bf16 ? " with bf16" : "",
+	    o->threads, e->network.flops * 1e-9, e->n_mirrors);
 	e->b = e->backend->open(e->head ? &e->body : &e->network, o);
 	return e->b != NULL;
 }
@@ -145,7 +145,8 @@ static bool load(struct ensemble *e, int i, struct checkpoint *c, float *weights
 
 bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensemble_options *o)
 {
-	struct backend_options bo = { .threads = o->threads, .gaussian = true, .parity = o->parity, .n_members = n };
+	struct backend_options bo = { .threads = o->threads, .gaussian = true, .parity = o->parity, .bf16 = o->bf16,
+	                              .n_members = n };
 	char *first_model = NULL;
 	float *weights = NULL;
 	bool ok = true;

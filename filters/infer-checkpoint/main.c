@@ -21,6 +21,7 @@ static const struct opt opts[] = {
 	OPT_DOUBLE(0, "step-size", &predict_options.step, "SHARE", 0.01, 1, "distance of neighbouring windows as a share of the patch"),
 	OPT_FLAG(0, "disable-tta", &no_mirroring, "do not average over mirrored images"),
 	OPT_FLAG(0, "parity", &ensemble_options.parity, "round sums to half precision as nnU-Net does"),
+	OPT_FLAG(0, "bf16", &ensemble_options.bf16, "multiply in bf16 where the processor does so faster: less exact"),
 	OPT_FLAG(0, "average-logits", &predict_options.average, "the checkpoints are folds of one network: write their mean"),
 	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits|label", "what to write"),
 	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),

@@ -8,13 +8,11 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/parallel.h"
-#include "filters/infer-checkpoint/cpu_kernels.h"
 #include "filters/infer-checkpoint/engine.h"
+#include "tests/network/levels.h"
 #include "tests/network/random.h"
 
 enum { MAX_THREADS = 7 };
-
-static const char *const isa_name[] = { "base", "v3", "v4" };
 
 /* Uniform in -1 to 1, but for variances, and biases: these are seen beside the sums of large layers, and do not hide values as
  * tiny as the input's, `scale`, of which a norm would then see the rounding alone. */
@@ -147,19 +145,20 @@ static inline double engine_error(const struct network *n, enum isa isa, const f
 	return d;
 }
 
-/* A network with random weights at every instruction set; worst: [3], the largest error so far.  Returns at how many the error
- * is beyond the tolerance. */
-static inline int check_network(double *worst, const struct network *n, float mean, float scale, double tolerance, const char *name)
+/* A network with random weights at every instruction set; worst: [LEVELS], the largest error so far.  Returns at how many the
+ * error is beyond the tolerance, [LEVELS]. */
+static inline int check_network(double *worst, const struct network *n, float mean, float scale, const double *tolerance,
+                                const char *name)
 {
 	const struct value *last = &n->value[n->node[n->n_nodes - 1].out];
 	size_t count = (size_t)n->n_outputs * (size_t)(last->size[0] * last->size[1] * last->size[2]);
 	float *weights = random_weights(n, scale), *in = random_input(n, mean, scale), *expected = reference(n, weights, in, count);
 	int wrong = 0;
 
-	for (int isa = 0; isa <= (int)cpu_isa(); isa++) {
+	for (int isa = 0; isa <= last_level(); isa++) {
 		double d = engine_error(n, (enum isa)isa, weights, in, expected, count);
 		worst[isa] = fmax(worst[isa], d);
-		if (!(d <= tolerance)) {
+		if (!(d <= tolerance[isa])) {
 			printf("%s at %s: %g of the largest value\n", name, isa_name[isa], d);
 			wrong++;
 		}

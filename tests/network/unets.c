@@ -10,12 +10,13 @@ enum { NETWORKS = 6 };
 enum { NETWORKS = 24 };
 #endif
 
-static const double tolerance = 1e-4;           /* of the largest logit, as against PyTorch's (cpu-golden.c) */
+/* Of the largest logit, as against PyTorch's (cpu-golden.c). */
+static const double tolerance[LEVELS] = { 1e-4, 1e-4, 1e-4, 0.05 };
 
 int main(void)
 {
 	static const float scale[] = { 1, 1e-40f, 1, 1e-20f, 1e15f };
-	double worst[3] = {0};
+	double worst[LEVELS] = {0};
 	int wrong = 0;
 
 	for (int i = 0; i < NETWORKS; i++) {
@@ -33,7 +34,7 @@ int main(void)
 		                       name);
 		network_free(&n);
 	}
-	for (int isa = 0; isa <= (int)cpu_isa(); isa++)
+	for (int isa = 0; isa <= last_level(); isa++)
 		printf("note: %s: %d networks, largest error %.1e of the largest value\n", isa_name[isa], NETWORKS, worst[isa]);
 	return wrong > 0;
 }
