@@ -11,7 +11,9 @@
 enum fault { RIGHT, NO_BORDER, LAST_IMAGE, LAST_CHANNEL, ONE_TAP, TURNED, NEIGHBOUR, ROUNDED, REFUSED, UNRECORDED, UNREADABLE };
 struct imitated { int number; unsigned notes; size_t workspace; double seconds; enum fault fault; };
 
-static const struct imitated *engines;  /* in the order of the heuristics; the last has number 0 */
+/* In the order of the heuristics, up to one of number GENERAL; behind it those of the general mode; the last has number 0. */
+static const struct imitated *engines;
+enum { GENERAL = -1 };
 static int opened, runs, timings, allocated;    /* calls since the test set them to 0; blocks that are held */
 static int driver = 13000;
 static size_t version = 91900;
@@ -20,7 +22,7 @@ struct device { bool recording; };
 struct call { const struct graph_plan *p; void *y; const void *x, *w; void *workspace; };
 struct recording { struct call call[8]; int n; double seconds; };
 struct graph_device { int unused; };
-struct graph { struct convolution c; };
+struct graph { struct convolution c; bool general; };
 struct graph_plan { const struct imitated *e; struct convolution c; };
 
 static struct device the_device;
@@ -105,21 +107,23 @@ struct graph *graph_open(struct graph_device *d, const struct convolution *c)
 
 	(void)d;
 	opened++;
-	g->c = *c;
+	*g = (struct graph){ .c = *c };
 	return g;
 }
 
 void graph_free(struct graph *g) { give_back(g); }
 
+/* The mark counts as an engine that is refused. */
 int graph_offers(const struct graph *g)
 {
 	int n = 0;
 
-	(void)g;
-	while (engines[n].number)
+	while (engines[n].number && (g->general || engines[n].number != GENERAL))
 		n++;
 	return n;
 }
+
+void graph_ask_general(struct graph *g) { g->general = true; }
 
 bool graph_offer(struct engine *e, const struct graph *g, int i)
 {
@@ -138,7 +142,7 @@ static struct graph_plan *imitated_plan(const struct imitated *e, const struct c
 
 struct graph_plan *graph_plan_make(struct graph *g, int i)
 {
-	if (engines[i].fault == REFUSED) {
+	if (engines[i].fault == REFUSED || engines[i].number == GENERAL) {
 		fail(XDEVICE, "refused");
 		return NULL;
 	}

@@ -1,9 +1,8 @@
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/die.h"
 #include "filters/infer-checkpoint/cuda/graph.h"
 #include "filters/infer-checkpoint/cuda/plancache.h"
+#include "filters/infer-checkpoint/cuda/shape.h"
 #include "filters/infer-checkpoint/cuda/trial.h"
 
 enum { TIMED = 12 };            /* plans that are timed before the fastest is taken */
@@ -76,18 +75,6 @@ void convolver_close(struct convolver *v)
 		plancache_close(v->cache);
 	graph_device_free(v->g);
 	free(v);
-}
-
-/* One line: key of the cache, and the shape's name in messages. */
-static char *shape_text(const struct convolution *c)
-{
-	static const char *const type[] = { "fp16", "bf16", "tf32", "fp32" };
-
-	return xasprintf("%s %s of %d images, %d to %d channels, %" PRId64 "x%" PRId64 "x%" PRId64 " to %" PRId64 "x%" PRId64 "x%" PRId64
-	                 ", kernel %dx%dx%d, stride %dx%dx%d, padding %dx%dx%d", type[c->precision],
-	                 c->transposed ? "transposed convolution" : "convolution", c->n, c->c_in, c->c_out, c->in[0], c->in[1], c->in[2],
-	                 c->out[0], c->out[1], c->out[2], c->kernel[0], c->kernel[1], c->kernel[2], c->stride[0], c->stride[1], c->stride[2],
-	                 c->padding[0], c->padding[1], c->padding[2]);
 }
 
 static bool allowed(const struct engine *e, enum precision p)
@@ -221,26 +208,38 @@ static struct plan_of *accept(struct search *s, const struct candidate *k, const
 	return plan_new(s->c, p, k->engine, k->seconds, false);
 }
 
-/* The fastest of the first TIMED that are of use and right; if all are wrong, of the next.  Engines that compile come last. */
-static struct plan_of *search(struct search *s, const char *shape)
+/* The fastest of the first TIMED that are of use and right; if all are wrong, of the next. */
+static struct plan_of *search_from(struct search *s, int first, bool compiles, const char *shape)
 {
 	int offers = graph_offers(s->g), limit = s->v->o.deterministic ? 1 : TIMED;
 	struct plan_of *found = NULL;
 
-	for (int compiles = 0; compiles < 2 && !found; compiles++)
-		for (int i = 0; i < offers && !found;) {
-			struct candidate k[TIMED];
-			int n = 0;
-			while (i < offers && n < limit)
-				n += try_offer(&k[n], s, i++, compiles);
-			qsort(k, (size_t)n, sizeof *k, by_time);
-			for (int j = 0; j < n; j++) {
-				if (!found)
-					found = accept(s, &k[j], shape);
-				graph_plan_free(k[j].p);
-			}
+	for (int i = first; i < offers && !found;) {
+		struct candidate k[TIMED];
+		int n = 0;
+		while (i < offers && n < limit)
+			n += try_offer(&k[n], s, i++, compiles);
+		qsort(k, (size_t)n, sizeof *k, by_time);
+		for (int j = 0; j < n; j++) {
+			if (!found)
+				found = accept(s, &k[j], shape);
+			graph_plan_free(k[j].p);
 		}
+	}
 	return found;
+}
+
+/* The general engines are asked for where the others do not serve, and what compiles comes last. */
+static struct plan_of *search(struct search *s, const char *shape)
+{
+	int best = graph_offers(s->g);
+	struct plan_of *found = search_from(s, 0, false, shape);
+
+	if (!found) {
+		graph_ask_general(s->g);
+		found = search_from(s, best, false, shape);
+	}
+	return found ? found : search_from(s, 0, true, shape);
 }
 
 static struct plan_of *choose(struct convolver *v, const struct convolution *c, const char *shape)
@@ -249,6 +248,7 @@ static struct plan_of *choose(struct convolver *v, const struct convolution *c, 
 	struct plan_of *found = NULL;
 
 	if (s.g && trial_begin(&s.t, v->d, c)) {
+		fail(XDEVICE, "there is none");
 		found = search(&s, shape);
 		if (!found)
 			fail_prefix("none of %d engines computes it within %zu MiB of workspace; the last", graph_offers(s.g), v->o.workspace >> 20);
@@ -279,21 +279,13 @@ static struct plan_of *from_cache(struct convolver *v, const struct convolution 
 	return NULL;
 }
 
-static bool same(const struct convolution *a, const struct convolution *b)
-{
-	return a->precision == b->precision && a->transposed == b->transposed && a->n == b->n && a->c_in == b->c_in &&
-	       a->c_out == b->c_out && !memcmp(a->in, b->in, sizeof a->in) && !memcmp(a->out, b->out, sizeof a->out) &&
-	       !memcmp(a->kernel, b->kernel, sizeof a->kernel) && !memcmp(a->stride, b->stride, sizeof a->stride) &&
-	       !memcmp(a->padding, b->padding, sizeof a->padding);
-}
-
 const struct plan_of *convolver_plan(struct convolver *v, const struct convolution *c)
 {
 	struct plan_of *p;
 	char *shape;
 
 	for (p = v->first; p; p = p->next)
-		if (same(&p->c, c))
+		if (shape_same(&p->c, c))
 			return p;
 	shape = shape_text(c);
 	p = from_cache(v, c, shape);
@@ -317,12 +309,11 @@ bool plan_run(const struct plan_of *p, void *y, const void *x, const void *w, vo
 void plan_facts(struct plan_facts *f, const struct plan_of *p)
 {
 	const struct convolution *c = &p->c;
-	double x = (double)trial_elements_x(c), w = (double)trial_elements_w(c), y = (double)trial_elements_y(c);
-	double size = c->precision == PRECISION_FP16 || c->precision == PRECISION_BF16 ? 2 : 4;
+	double x = (double)shape_x(c), w = (double)shape_w(c), y = (double)shape_y(c);
 
 	*f = (struct plan_facts){
 		.c = c, .engine = p->engine.number, .tensor_cores = p->engine.notes & ENGINE_TENSOR_CORES, .cached = p->cached,
-		.workspace = plan_workspace(p), .seconds = p->seconds, .bytes = size * (x + w + y),
+		.workspace = plan_workspace(p), .seconds = p->seconds, .bytes = (double)shape_element(c) * (x + w + y),
 		/* each output of a convolution, each input of a transposed one, meets every weight of its channel */
 		.flops = 2 * w * (c->transposed ? x / c->c_in : y / c->c_out),
 	};

@@ -271,15 +271,15 @@ struct graph *graph_open(struct graph_device *d, const struct convolution *c)
 	g->graph = make(g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
 	give(g, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &o);
 	done(g, g->graph, "graph");
-	if (g->ok) {
-		add_offers(g, CUDNN_HEUR_MODE_A);
-		add_offers(g, CUDNN_HEUR_MODE_FALLBACK);
+	if (!g->ok) {
+		graph_free(g);
+		return NULL;
 	}
-	if (g->n_offers)
-		return g;
-	graph_free(g);
-	return NULL;
+	add_offers(g, CUDNN_HEUR_MODE_A);
+	return g;
 }
+
+void graph_ask_general(struct graph *g) { add_offers(g, CUDNN_HEUR_MODE_FALLBACK); }
 
 void graph_free(struct graph *g)
 {

@@ -24,11 +24,13 @@ enum {
 };
 struct engine { int number; unsigned notes; };
 
-/* The operation and what cuDNN's heuristics offer for it: mode A first, best first, then the general ones of mode FALLBACK. */
+/* The operation and what cuDNN's heuristics offer for it in mode A, best first; maybe nothing. */
 struct graph;
 struct graph *graph_open(struct graph_device *d, const struct convolution *c);
 void graph_free(struct graph *g);
 int graph_offers(const struct graph *g);
+/* Adds the general and slower ones of mode FALLBACK, which takes longer to ask than mode A. */
+void graph_ask_general(struct graph *g);
 bool graph_offer(struct engine *e, const struct graph *g, int i);
 
 struct graph_plan;

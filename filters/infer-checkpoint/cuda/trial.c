@@ -4,26 +4,13 @@
 #include "common/die.h"
 #include "common/dtype.h"
 #include "common/random.h"
+#include "filters/infer-checkpoint/cuda/shape.h"
 #include "filters/infer-checkpoint/cuda/trial.h"
 
 enum { POINTS = 512 };
 /* x and w repeat a row of so many values: a prime, so that no stride of a tensor meets the same value again. */
 enum { PERIOD = 131071, SHIFT = 65537 };        /* w begins SHIFT values later */
 enum { SEED = 9, VALUES = 0, PLACES = 1 };      /* streams of random numbers */
-
-static size_t element(const struct convolution *c) { return c->precision == PRECISION_FP16 || c->precision == PRECISION_BF16 ? 2 : 4; }
-
-static size_t elements(int64_t n, int64_t c, const int64_t size[3])
-{
-	return (size_t)n * (size_t)c * (size_t)size[0] * (size_t)size[1] * (size_t)size[2];
-}
-
-size_t trial_elements_x(const struct convolution *c) { return elements(c->n, c->c_in, c->in); }
-size_t trial_elements_y(const struct convolution *c) { return elements(c->n, c->c_out, c->out); }
-size_t trial_elements_w(const struct convolution *c)
-{
-	return elements(c->c_out, c->c_in, (const int64_t[]){ c->kernel[0], c->kernel[1], c->kernel[2] });
-}
 
 /* Sixteenths in -1 to 1: products and sums of these are exact in fp32 in any order, and in half precision only the result is
  * rounded, so that one tap too many is seen.  For fp32 any value, so that a product of rounded factors is seen. */
@@ -68,7 +55,7 @@ static double decode(const unsigned char *y, enum precision p)
 /* What is staged, again and again over bytes at `to`: what is there is copied behind itself. */
 static bool fill(struct trial *t, void *to, size_t bytes)
 {
-	size_t have = PERIOD * element(t->c);
+	size_t have = PERIOD * shape_element(t->c);
 
 	have = have < bytes ? have : bytes;
 	if (!device_up(t->d, LANE_COMPUTE, to, t->stage, have))
@@ -84,7 +71,7 @@ static bool fill(struct trial *t, void *to, size_t bytes)
 
 bool trial_begin(struct trial *t, struct device *d, const struct convolution *c)
 {
-	size_t size = element(c), x = trial_elements_x(c) * size, w = trial_elements_w(c) * size, y = trial_elements_y(c) * size;
+	size_t size = shape_element(c), x = shape_x(c) * size, w = shape_w(c) * size, y = shape_y(c) * size;
 
 	*t = (struct trial){ .d = d, .c = c };
 	t->value = xmalloc(PERIOD, sizeof *t->value);
@@ -119,8 +106,8 @@ void trial_end(struct trial *t)
 
 bool trial_poison(struct trial *t)
 {
-	memset(t->stage, 0xff, PERIOD * element(t->c));
-	return fill(t, t->y, trial_elements_y(t->c) * element(t->c));
+	memset(t->stage, 0xff, PERIOD * shape_element(t->c));
+	return fill(t, t->y, shape_y(t->c) * shape_element(t->c));
 }
 
 /* Each coordinate is the first in a quarter of the points, the last in another. */
@@ -205,7 +192,7 @@ static void tolerance(double *own, double *rms, enum precision p)
 bool trial_check(struct trial *t)
 {
 	const struct convolution *c = t->c;
-	size_t size = element(c);
+	size_t size = shape_element(c);
 	double exact[POINTS], squares = 0, own, rms, worst = 0;
 	int at = -1;
 

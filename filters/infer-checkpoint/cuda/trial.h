@@ -18,8 +18,4 @@ bool trial_poison(struct trial *t);
 /* Compares y with sums in double at points among which are borders, the last image and the last channel.  fail()s XDEVICE
  * naming the worst point. */
 bool trial_check(struct trial *t);
-
-size_t trial_elements_x(const struct convolution *c);
-size_t trial_elements_w(const struct convolution *c);
-size_t trial_elements_y(const struct convolution *c);
 #endif
