@@ -22,7 +22,7 @@ $(if $(OPT.$(FLAVOR)),,$(error FLAVOR=$(FLAVOR): use release, debug or asan))
 # What the build needs is kept apart from CPPFLAGS, CFLAGS, LDFLAGS: those are the user's.
 cpp  := -I. -D_XOPEN_SOURCE=700 -DQUALM_VERSION='"$(VERSION)"'
 cc   := -std=c11 -ffp-contract=off -pthread $(WARN) $(OPT.$(FLAVOR))
-libs := -Wl,--as-needed -lpng -lzip -ldeflate -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -lz -lm
+libs := -Wl,--as-needed -lpng -lzip -ldeflate -lniftiio -lznz -ljson-c -ltiff -lmsgpackc -lz -lm -ldl
 
 # A new file is a new program, module or test: no list to edit.
 SMALL   := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
@@ -99,10 +99,15 @@ $(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
 with.train-checkpoints := $(call objects,$(wildcard filters/infer-checkpoint/cpu_*.c)) $(BF16)
 with.infer-checkpoint := $(BF16)
 
+# The seam between the program and its plugin for CUDA, which finds what it needs of the program in it.
+SEAM := $(firstword $(shell cat filters/infer-checkpoint/backend.h filters/infer-checkpoint/precision.h common/network.h common/plans.h common/checkpoint.h common/die.h | cksum))
+$(patsubst %,$(B)/obj/filters/infer-checkpoint/%.o,cuda cuda/backend): cpp += -DQUALM_SEAM='"$(SEAM)"'
+link.infer-checkpoint := -rdynamic
+
 define large
 $(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(with.$(1)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $(LDLIBS) $(libs)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(link.$(1)) -o $$@ $$^ $(LDLIBS) $(libs)
 endef
 $(foreach f,$(LARGE),$(eval $(call large,$(f))))
 

@@ -7,6 +7,7 @@
 #ifndef BACKEND_H
 #define BACKEND_H
 #include "common/network.h"
+#include "filters/infer-checkpoint/precision.h"
 
 struct backend_options {
 	int threads;             /* -j */
@@ -14,8 +15,10 @@ struct backend_options {
 	int mirror_axis[3];
 	bool gaussian;           /* weight windows (contract 5.4), else all 1 */
 	bool parity;             /* nnU-Net's half-precision sums, in its order (contract 5.5) */
-	bool bf16;               /* multiply in bf16 where that is faster */
 	int n_members;           /* how many will be loaded */
+	int device;              /* which one, where there are several */
+	enum precision precision;
+	bool deterministic;      /* the same bytes on every run, where timing would choose among ways to compute */
 };
 
 struct backend_case {
@@ -40,7 +43,7 @@ struct backend_window {
 struct backend {
 	const char *name;
 	/* NULL if it can run here, else the reason. */
-	const char *(*probe)(void);
+	const char *(*probe)(const struct backend_options *o);
 	/* NULL after fail() (XDEVICE, XIO). The network stays valid until close. */
 	void *(*open)(const struct network *n, const struct backend_options *o);
 	/* weights: n->n_weights floats, not needed after the call.  member: 0..n_members-1. */
@@ -62,6 +65,8 @@ struct backend {
 };
 
 extern const struct backend *const backends[];          /* those that were built, best first, NULL-terminated */
-/* By name, or the best that works for "auto"; NULL after fail() XDEVICE naming the reasons. */
-const struct backend *backend_pick(const char *name);
+/* Whether there may be a backend of this name: one of these, auto, cuda or cuda:N. */
+bool backend_known(const char *name);
+/* Opens the backend of this name, or for auto the best that works; NULL after fail(), with XDEVICE naming the reasons. */
+void *backend_open(const struct backend **b, const char *name, const struct network *n, const struct backend_options *o);
 #endif

@@ -52,9 +52,6 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 		fail_prefix("%s/plans.json: configuration %s", model, e->plan.configuration);
 		return false;
 	}
-	e->backend = backend_pick(eo->device);
-	if (!e->backend)
-		return false;
 	network_body(&e->body, &e->network);
 	if (head_comes_last(e, eo))
 		e->head = xcalloc((size_t)e->n_checkpoints, sizeof *e->head);
@@ -62,9 +59,10 @@ static bool set_up(struct ensemble *e, const char *model, const struct checkpoin
 	e->per_checkpoint = eo->mirrors_apart ? e->n_mirrors : 1;
 	e->n = e->n_checkpoints * e->per_checkpoint;
 	e->member = xcalloc((size_t)e->n, sizeof *e->member);
-	say("backend %s%s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->bf16 ? " with bf16" : "",
-	    o->threads, e->network.flops * 1e-9, e->n_mirrors);
-	e->b = e->backend->open(e->head ? &e->body : &e->network, o);
+	e->b = backend_open(&e->backend, eo->device, e->head ? &e->body : &e->network, o);
+	if (e->b)
+		say("backend %s, %d threads, %.3g GFLOP a window, %d mirrorings", e->backend->name, o->threads, e->network.flops * 1e-9,
+		    e->n_mirrors);
 	return e->b != NULL;
 }
 
@@ -145,8 +143,8 @@ static bool load(struct ensemble *e, int i, struct checkpoint *c, float *weights
 
 bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensemble_options *o)
 {
-	struct backend_options bo = { .threads = o->threads, .gaussian = true, .parity = o->parity, .bf16 = o->bf16,
-	                              .n_members = n };
+	struct backend_options bo = { .threads = o->threads, .gaussian = true, .parity = o->parity, .n_members = n,
+	                              .precision = o->precision, .deterministic = o->deterministic };
 	char *first_model = NULL;
 	float *weights = NULL;
 	bool ok = true;

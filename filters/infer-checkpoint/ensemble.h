@@ -9,7 +9,8 @@ struct ensemble_options {
 	const char *model;       /* folder with plans.json and dataset.json; NULL: found from each checkpoint's path */
 	const char *device;      /* backend by name, or "auto" */
 	int threads;
-	bool mirror, parity, bf16, allow_equal;
+	enum precision precision;
+	bool mirror, parity, deterministic, allow_equal;
 	bool mirrors_apart;      /* every mirrored prediction is a member */
 	bool average;            /* the members' logits are averaged */
 };

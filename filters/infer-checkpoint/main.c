@@ -13,15 +13,16 @@
 static struct ensemble_options ensemble_options = { .device = "auto", .mirror = true };
 static struct predict_options predict_options = { .step = 0.5 };
 static bool no_mirroring, dry;
-static const char *emit = "probs", *grid = "image", *members = "checkpoints";
+static const char *emit = "probs", *grid = "image", *precision = "auto", *members = "checkpoints";
 static const struct opt opts[] = {
 	OPT_STRING('m', "model", &ensemble_options.model, "MODEL", "model folder; else that above each checkpoint's fold"),
-	OPT_CHOICE('d', "device", &ensemble_options.device, "BACKEND", "auto|cpu|ref", "what computes"),
+	OPT_STRING('d', "device", &ensemble_options.device, "BACKEND", "what computes: auto, cuda, cuda:N, cpu or ref"),
+	OPT_CHOICE(0, "precision", &precision, "WHAT", "auto|fp32|tf32|fp16|bf16", "in what the network is computed; auto: fp16 on cuda, else fp32"),
+	OPT_FLAG(0, "deterministic", &ensemble_options.deterministic, "the same bytes on every run on cuda: nothing is chosen by timing"),
 	OPT_INT('j', "threads", &ensemble_options.threads, "N", 0, 1024, "threads; 0: one for each processor"),
 	OPT_DOUBLE(0, "step-size", &predict_options.step, "SHARE", 0.01, 1, "distance of neighbouring windows as a share of the patch"),
 	OPT_FLAG(0, "disable-tta", &no_mirroring, "do not average over mirrored images"),
 	OPT_FLAG(0, "parity", &ensemble_options.parity, "round sums to half precision as nnU-Net does"),
-	OPT_FLAG(0, "bf16", &ensemble_options.bf16, "multiply in bf16 where the processor does so faster: less exact"),
 	OPT_FLAG(0, "average-logits", &predict_options.average, "the checkpoints are folds of one network: write their mean"),
 	OPT_CHOICE(0, "emit", &emit, "KIND", "probs|logits|label", "what to write"),
 	OPT_CHOICE(0, "grid", &grid, "GRID", "image|network", "grid on which to write it"),
@@ -32,6 +33,18 @@ static const struct opt opts[] = {
 	OPT_PROGRESS,
 	OPT_END
 };
+
+static enum precision precision_of(const char *name)
+{
+	static const char *const names[] = {
+		[PRECISION_FP16] = "fp16", [PRECISION_BF16] = "bf16", [PRECISION_TF32] = "tf32", [PRECISION_FP32] = "fp32", [PRECISION_AUTO] = "auto"
+	};
+	int p = 0;
+
+	while (strcmp(name, names[p]))
+		p++;
+	return (enum precision)p;
+}
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
@@ -74,6 +87,9 @@ int main(int argc, char **argv)
 	opt_parse(&argc, &argv, opts, "CHECKPOINT ...", "predict class probabilities with the networks of nnU-Net checkpoints");
 	if (!argc)
 		opt_usage("a checkpoint is missing");
+	if (!backend_known(ensemble_options.device))
+		opt_usage("--device %s: auto, cuda, cuda:N, cpu and ref are possible", ensemble_options.device);
+	ensemble_options.precision = precision_of(precision);
 	if (!ensemble_options.threads)
 		ensemble_options.threads = parallel_cpus();
 	ensemble_options.mirror = !no_mirroring;

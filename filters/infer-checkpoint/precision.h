@@ -3,5 +3,5 @@
 #define PRECISION_H
 
 /* AUTO: what is best on the backend.  TF32 is stored as fp32, its products have 10 bits of mantissa. */
-enum precision { PRECISION_FP16, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32, PRECISION_AUTO };
+enum precision { PRECISION_AUTO, PRECISION_FP16, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };
 #endif

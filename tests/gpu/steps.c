@@ -123,7 +123,7 @@ static void check_network(int i, const int *images)
 	if (!network_build(&n, &a, 1 + pick(9), 2 + pick(12), patch))
 		die_failed();
 	network_body(&body, &n);
-	if (!steps_make(&s, i % 3 ? &n : &body, (enum precision)pick(4), images[i % 3]))
+	if (!steps_make(&s, i % 3 ? &n : &body, (enum precision)(PRECISION_FP16 + pick(4)), images[i % 3]))
 		die_failed();
 	check_memory(&s, i);
 	check_parts(&s, i);

@@ -1,4 +1,4 @@
-# --bf16: refused in one line where the processor cannot, which is not tried another way; else the program's own instruction
+# --precision bf16: refused in one line where the processor cannot, which is not tried another way; else the program's own instruction
 # predicts what fp32 does but for a few voxels, the same for any number of threads.
 phantom=$TESTS/phantom
 decode "$phantom/imagesTs" | normalize "$phantom/model" > in.frames
@@ -15,15 +15,15 @@ refused() {
 	[ ! -s out.frames ] || { echo "$*: something was written"; exit 1; }
 }
 
-refused 'bf16: the backend ref computes in single precision alone' -d ref --bf16
+refused 'ref: it computes in fp32 alone' -d ref --precision bf16
 if ! grep -qw avx512_bf16 /proc/cpuinfo; then
-	refused 'bf16: this processor has no instructions for it' --bf16
+	refused 'cpu: this processor has no instructions for bf16' -d cpu --precision bf16
 	echo 'note: this processor has no bf16'
 	exit 0
 fi
-infer-checkpoint --emit logits "$checkpoint" < in.frames > full.frames
-infer-checkpoint --emit logits --bf16 -j 1 "$checkpoint" < in.frames > short.frames
-infer-checkpoint --emit logits --bf16 -j 3 "$checkpoint" < in.frames > threads.frames
+infer-checkpoint --emit logits -d cpu "$checkpoint" < in.frames > full.frames
+infer-checkpoint --emit logits -d cpu --precision bf16 -j 1 "$checkpoint" < in.frames > short.frames
+infer-checkpoint --emit logits -d cpu --precision bf16 -j 3 "$checkpoint" < in.frames > threads.frames
 /usr/bin/python3 - <<'PYTHON'
 import os
 import sys

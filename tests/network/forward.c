@@ -63,7 +63,7 @@ static void run(const char *name, const struct architecture *a, const char *chec
 	if (!network_load(weights, &n, &c))
 		die_failed();
 	for (int i = 0; backends[i]; i++)
-		if (!backends[i]->probe())
+		if (!backends[i]->probe(&(struct backend_options){0}))
 			compare(i, name, &n, weights, &input, &logits);
 	checkpoint_close(&c);
 	network_free(&n);
@@ -129,7 +129,7 @@ int main(void)
 	for (size_t i = 0; release && i < sizeof model / sizeof *model; i++)
 		run_model(shared, model[i][0], model[i][1], model[i][2]);
 	for (int i = 0; backends[i]; i++)
-		if (!backends[i]->probe())
+		if (!backends[i]->probe(&(struct backend_options){0}))
 			printf("note: %s: off by at most %.2g of the largest logit\n", backends[i]->name, worst[i]);
 	printf("note: %d forward passes compared\n", compared);
 	free(golden);

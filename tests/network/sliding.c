@@ -241,7 +241,7 @@ int main(void)
 	for (int i = 0; i < 9 * 20 * 17; i++)
 		image[i] = 3 * noise(&seed);
 	for (int b = 0; backends[b]; b++) {
-		if (backends[b]->probe())
+		if (backends[b]->probe(&(struct backend_options){0}))
 			continue;
 		for (int i = 0; i < 8; i++) {
 			struct setting s = { backends[b], &n, weights, image, { shapes[i / 2][0], shapes[i / 2][1], shapes[i / 2][2] }, i % 2 };
