@@ -19,6 +19,7 @@ OPT.release := -O2 -g
 OPT.debug   := -Og -g3 -Werror
 OPT.asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(if $(OPT.$(FLAVOR)),,$(error FLAVOR=$(FLAVOR): use release, debug or asan))
+comma := ,
 # What the build needs is kept apart from CPPFLAGS, CFLAGS, LDFLAGS: those are the user's.
 cpp  := -I. -D_XOPEN_SOURCE=700 -DQUALM_VERSION='"$(VERSION)"'
 cc   := -std=c11 -ffp-contract=off -pthread $(WARN) $(OPT.$(FLAVOR))
@@ -84,12 +85,30 @@ $(B)/libemulated.a: $(patsubst %.cu,$(B)/obj/tests/gpu/emulated/%.o,$(notdir $(K
 $(B)/obj/tests/gpu/emulated/%.o: filters/infer-checkpoint/cuda/%.cu $(B)/flags-cuda
 	@mkdir -p $(@D)
 	$(CXX) $(cpp) $(CPPFLAGS) $(emulated) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+# The plugin: CUDA's run-time library is in it, libcudnn is looked for when it runs.
+PLUGIN := $(if $(HAVE_CUDA),$(B)/bin/cuda.so)
+PLUGIN_MAP := filters/infer-checkpoint/cuda/plugin.map
+PLUGIN_LINK := -shared -Wl,--version-script,$(PLUGIN_MAP)
+$(B)/bin/cuda.so: $(CUDA_PARTS) $(KERNELS) $(PLUGIN_MAP)
+	@mkdir -p $(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(PLUGIN_LINK) -o $@ $(filter %.o,$^) -L'$(CUDA)/lib64' -lcudart_static -lrt -ldl -lm -lstdc++
+no-plugin:
+	@echo 'cuda.so is not built: it takes nvcc (CUDA=$(CUDA)) and cudnn.h (CUDNN=$(CUDNN)); everything else is'
+# The plugin as the tests have it: its own arithmetic and kernels on an imitated device, with small batches.
+IMITATED := $(call objects,$(wildcard tests/gpu/plugin/*.c)) $(patsubst %,$(B)/obj/imitated/%.o,backend cases steps weights)
+wrapped := $(patsubst %,-Wl$(comma)--wrap=kernel_%,gather stats apply tail take)
+$(IMITATED): cc += -fPIC
+$(B)/obj/imitated/%.o: filters/infer-checkpoint/cuda/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(cpp) -DMOST_IMAGES=8 -DQUALM_SEAM='"$(SEAM)"' $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/imitated.so: $(IMITATED) $(B)/libemulated.a $(PLUGIN_MAP)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(PLUGIN_LINK) $(wrapped) -o $@ $(filter %.o %.a,$^) -lm
 # Of programs whose parts C tests call.
 EMULATE := $(BF16:%.v4b.o=%.v4e.o)
 MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c))) $(EMULATE)
 
 ## all: build every program into build/FLAVOR/bin (FLAVOR=release, debug or asan)
-all: $(FILTERS:%=$(B)/bin/%) $(SCRIPTS:%=$(B)/bin/%)
+all: $(FILTERS:%=$(B)/bin/%) $(SCRIPTS:%=$(B)/bin/%) $(or $(PLUGIN),no-plugin)
 
 $(SMALL:%=$(B)/bin/%): $(B)/bin/%: $(B)/obj/filters/%.o $(B)/libcommon.a
 	@mkdir -p $(@D)
@@ -102,7 +121,8 @@ with.infer-checkpoint := $(BF16)
 # The seam between the program and its plugin for CUDA, which finds what it needs of the program in it.
 SEAM := $(firstword $(shell cat filters/infer-checkpoint/backend.h filters/infer-checkpoint/precision.h common/network.h common/plans.h common/checkpoint.h common/die.h | cksum))
 $(patsubst %,$(B)/obj/filters/infer-checkpoint/%.o,cuda cuda/backend): cpp += -DQUALM_SEAM='"$(SEAM)"'
-link.infer-checkpoint := -rdynamic
+# What of common/ the plugin alone needs is in the program too.
+link.infer-checkpoint := -rdynamic -Wl,-u,random_bits
 
 define large
 $(B)/bin/$(1): $(call objects,$(wildcard filters/$(1)/*.c)) $(with.$(1)) $(B)/libcommon.a
@@ -165,7 +185,7 @@ $(B)/flags-cuda: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS_CUDA))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_CUDA))' > $@
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-tests: $(TESTS:%=$(B)/%)
+tests: $(TESTS:%=$(B)/%) $(B)/imitated.so
 ## check: run the tests of this flavor (T=name narrows to a folder, T=folder/name to one test)
 check: all tests
 	@tests/run $(B) $(T)
@@ -190,6 +210,7 @@ man     := $(PREFIX)/share/man
 install: all
 	install -d '$(DESTDIR)$(libexec)' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/qualm'
 	install -m 755 $(FILTERS:%=$(B)/bin/%) $(patsubst %,$(B)/bin/%,$(filter-out qualm,$(SCRIPTS))) '$(DESTDIR)$(libexec)'
+	$(if $(PLUGIN),install -m 755 $(PLUGIN) '$(DESTDIR)$(libexec)')
 	sed 's|@EXEC_PATH@|$(libexec)|; s|@MAN_PATH@|$(man)|' scripts/qualm > '$(DESTDIR)$(PREFIX)/bin/qualm'
 	chmod 755 '$(DESTDIR)$(PREFIX)/bin/qualm'
 	install -m 644 scripts/experiment.mk '$(DESTDIR)$(PREFIX)/share/qualm'
@@ -219,4 +240,4 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all bare bench-memory bench-peer evidence tests check check-asan lint demo demo-train bench install uninstall clean help FORCE
+.PHONY: all no-plugin bare bench-memory bench-peer evidence tests check check-asan lint demo demo-train bench install uninstall clean help FORCE

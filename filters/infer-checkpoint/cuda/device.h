@@ -22,7 +22,7 @@ void device_close(struct device *d);
 void device_facts(struct device_facts *f, const struct device *d);
 /* Aligned to 256 bytes; of the device, or of the host such that copies need no detour. */
 void *device_alloc(struct device *d, size_t bytes);
-void device_free(struct device *d, void *p);
+void device_free(struct device *d, void *p);                      /* p may be NULL, as below; what uses it has been waited for */
 void *device_alloc_host(struct device *d, size_t bytes);
 void device_free_host(struct device *d, void *p);
 
@@ -35,7 +35,8 @@ bool device_move(struct device *d, enum lane lane, void *to, const void *from, s
 bool device_zero(struct device *d, enum lane lane, void *p, size_t bytes);
 /* What `after` is given from now on waits for what `before` has been given so far. */
 bool device_order(struct device *d, enum lane after, enum lane before);
-/* A mark behind what the lane has been given so far; wait returns when it is done.  mark < 0: everything. */
+/* A mark behind what the lane has been given so far; wait returns when it is done, at once where there was none.  mark < 0:
+ * everything. */
 bool device_mark(struct device *d, enum lane lane, int mark);   /* mark: 0 .. DEVICE_MARKS - 1, of all lanes together */
 bool device_wait(struct device *d, int mark);
 enum { DEVICE_MARKS = 16 };
