@@ -22,7 +22,7 @@ struct checkpoint_out {
 void checkpoint_begin(struct checkpoint_out *o);
 /* A tensor in C order, fp32; tensors with the same data share a storage.  dim: [n_dims]; data stays valid until the commit. */
 void checkpoint_put_tensor(struct checkpoint_out *o, int n_dims, const int64_t *dim, const float *data);
-/* The file appears whole or not at all; o is empty either way.  fail()s XIO, or XDATA over 4 GiB. */
+/* The file appears whole or not at all; o is empty either way.  fail()s XIO. */
 bool checkpoint_commit(struct checkpoint_out *o, const char *path);
 void checkpoint_drop(struct checkpoint_out *o);            /* instead of a commit */
 #endif

@@ -35,7 +35,7 @@ struct training_state {
 struct training_epoch *training_log_add(struct training_log *log);
 void training_log_free(struct training_log *log);
 
-/* Whole or not at all; fail()s XIO, XDATA (over 4 GiB). */
+/* Whole or not at all; fail()s XIO. */
 bool training_state_write(const char *path, const struct training_state *s);
 
 /* Weights, momentum (0 where there is none), epoch, best_ema and log of the file.  network, weights, momentum and

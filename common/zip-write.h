@@ -10,11 +10,12 @@ struct zip_out {
 	uint64_t at;             /* bytes written */
 	bool ok;
 	int n, room;
-	struct zip_entry { char *name; uint32_t crc, size, offset; } *entry;
+	struct zip_entry { char *name; uint32_t crc; uint64_t size, offset; } *entry;
+	uint64_t limit;          /* sizes and places from here on stand in fields of 64 bits (zip64); 2^32 - 1, tests take less */
 };
 
 void zip_begin(struct zip_out *z, const char *path);
 void zip_put(struct zip_out *z, const char *name, const void *data, size_t n);
-/* The directory, then the file gets its name.  fail()s XIO, or XDATA when it would be larger than 4 GiB. */
+/* The directory, then the file gets its name.  fail()s XIO. */
 bool zip_commit(struct zip_out *z);
 #endif

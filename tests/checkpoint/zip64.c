@@ -1,0 +1,66 @@
+/* Zip files whose sizes and places stand in 64 bits, as if they were larger than 4 GiB: read here and by Python's zipfile. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/archive.h"
+#include "common/die.h"
+#include "common/zip-write.h"
+
+enum { N = 5 };
+static const size_t size[N] = { 0, 7, 400, 299, 5000 };
+
+static void write_zip(const char *path, uint64_t limit)
+{
+	struct zip_out z;
+	unsigned char data[5000];
+
+	zip_begin(&z, path);
+	z.limit = limit;
+	for (int i = 0; i < N; i++) {
+		char name[32];
+		for (size_t k = 0; k < size[i]; k++)
+			data[k] = (unsigned char)(k * 31 + (size_t)i);
+		snprintf(name, sizeof name, "entry/%d", i);
+		zip_put(&z, name, data, size[i]);
+	}
+	if (!zip_commit(&z))
+		die_failed();
+}
+
+static void read_zip(const char *path)
+{
+	zip_t *z = archive_open(path);
+
+	if (!z || zip_get_num_entries(z, 0) != N)
+		die(XNO, "%s: not opened, or other than %d entries", path, N);
+	for (int i = 0; i < N; i++) {
+		char *data;
+		size_t n;
+		if (!archive_read(z, path, i, 1 << 20, &data, &n))
+			die_failed();
+		if (n != size[i])
+			die(XNO, "%s: entry %d has %zu bytes", path, i, n);
+		for (size_t k = 0; k < n; k++)
+			if ((unsigned char)data[k] != (unsigned char)(k * 31 + (size_t)i))
+				die(XNO, "%s: entry %d differs", path, i);
+		free(data);
+	}
+	zip_discard(z);
+}
+
+int main(void)
+{
+	static const uint64_t limit[] = { UINT32_MAX, 300, 0 };
+
+	for (size_t i = 0; i < sizeof limit / sizeof *limit; i++) {
+		char *path = xasprintf("%llu.zip", (unsigned long long)limit[i]);
+		char *command = xasprintf("exec /usr/bin/python3 '%s/checkpoint/zip64.py' %s", getenv("TESTS"), path);
+		write_zip(path, limit[i]);
+		read_zip(path);
+		if (system(command))
+			die(XNO, "%s is no zip file to Python", path);
+		free(command);
+		free(path);
+	}
+	return 0;
+}
