@@ -89,8 +89,10 @@ static void notes(void)
 	check(of(list, &half) == 2, "fp16: the fastest that neither varies nor rounds nor needs too much memory nor compiles");
 	check(of(list, &exact) == 1, "fp32: the fastest without tensor cores");
 	check(of(list, &tf32) == 3, "tf32: the fastest, rounded factors are what is asked for");
-	check(of((const struct imitated[]){ list[0], { .number = GENERAL }, list[1], {0} }, &half) == 1, "general engines are not asked for in vain");
-	check(of((const struct imitated[]){ list[3], { .number = GENERAL }, list[5], list[1], {0} }, &half) == 2, "a general engine rather than one that compiles");
+	check(of((const struct imitated[]){ list[0], { .number = GENERAL }, list[1], {0} }, &half) == 1,
+	      "general engines are not asked for in vain");
+	check(of((const struct imitated[]){ list[3], { .number = GENERAL }, list[5], list[1], {0} }, &half) == 2,
+	      "a general engine rather than one that compiles");
 	check(of((const struct imitated[]){ { .number = GENERAL }, list[0], {0} }, &half) == 1, "nothing but a general engine");
 	check(of(list + 3, &half) == 6, "what compiles is taken where there is nothing else");
 	check(of((const struct imitated[]){ list[3], list[4], {0} }, &half) == 0, "nothing is allowed");

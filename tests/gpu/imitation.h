@@ -277,7 +277,8 @@ bool graph_plan_run(const struct graph_plan *p, void *y, const void *x, const vo
 				for (int64_t d = 0; d < c->out[2]; d++)
 					for (int64_t k = 0; k < c->c_out; k++, i++)
 						if (fault != LAST_CHANNEL || k + 1 < c->c_out)
-							element_put(y, c->precision, (i + neighbour) % all, output(p, x, w, n, (const int64_t[]){ a, b, d }, k));
+							element_put(y, c->precision, (i + neighbour) % all,
+							            output(p, x, w, n, (const int64_t[]){ a, b, d }, k));
 	return true;
 }
 #endif

@@ -11,7 +11,6 @@
 #include "common/architecture.h"
 #include "common/die.h"
 #include "common/io.h"
-#include "filters/infer-checkpoint/cuda/steps.h"
 
 #ifndef HAVE_CUDA
 int main(void)
@@ -22,6 +21,7 @@ int main(void)
 #else
 #include "filters/infer-checkpoint/cuda/graph.h"
 #include "filters/infer-checkpoint/cuda/shape.h"
+#include "filters/infer-checkpoint/cuda/steps.h"
 
 static const size_t bound = (size_t)1 << 30;    /* bytes of workspace */
 static int failures;

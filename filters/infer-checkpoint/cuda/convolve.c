@@ -6,7 +6,8 @@
 #include "filters/infer-checkpoint/cuda/trial.h"
 
 enum { TIMED = 12 };            /* plans that are timed before the fastest is taken */
-enum { RUNS = 3, TIMES = 7 };   /* of a plan in a recording, which is done so often */
+enum { RUNS = 3, TIMES = 7 };   /* of a plan in a recording, which is done so often, at least twice and for so long at most */
+static const double most_seconds = 0.05;
 static const double hopeless = 3;       /* times slower than the best so far: no more of it */
 
 struct plan_of {
@@ -131,6 +132,7 @@ static struct recording *record(struct search *s, const struct graph_plan *p, in
 static bool measure(double *seconds, struct search *s, const struct graph_plan *p)
 {
 	struct recording *r;
+	int times;
 	bool ok;
 
 	/* The first run loads kernels, which cannot be recorded. */
@@ -139,7 +141,8 @@ static bool measure(double *seconds, struct search *s, const struct graph_plan *
 	ok = device_time(seconds, s->v->d, r, 1);
 	if (ok && s->best > 0 && *seconds / RUNS > hopeless * s->best)
 		ok = fail(XDEVICE, "an engine is %.0f times slower than another", *seconds / RUNS / s->best);
-	ok = ok && device_time(seconds, s->v->d, r, TIMES);
+	times = ok && *seconds * TIMES > most_seconds ? (int)(most_seconds / *seconds) : TIMES;
+	ok = ok && device_time(seconds, s->v->d, r, times < 2 ? 2 : times);
 	*seconds /= RUNS;
 	if (ok && (s->best <= 0 || *seconds < s->best))
 		s->best = *seconds;

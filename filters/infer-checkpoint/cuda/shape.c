@@ -27,7 +27,9 @@ bool shape_same(const struct convolution *a, const struct convolution *b)
 
 char *shape_text(const struct convolution *c)
 {
-	static const char *const type[] = { "fp16", "bf16", "tf32", "fp32" };
+	static const char *const type[] = {
+		[PRECISION_FP16] = "fp16", [PRECISION_BF16] = "bf16", [PRECISION_TF32] = "tf32", [PRECISION_FP32] = "fp32"
+	};
 
 	return xasprintf("%s %s of %d images, %d to %d channels, %" PRId64 "x%" PRId64 "x%" PRId64 " to %" PRId64 "x%" PRId64 "x%" PRId64
 	                 ", kernel %dx%dx%d, stride %dx%dx%d, padding %dx%dx%d", type[c->precision],
