@@ -70,6 +70,7 @@ template <class S> __device__ inline void sum_mirrors(float *to, const ending &e
 		for (int m = 0; m < e.mirrors; m++) {
 			const size_t image = (size_t)window * e.mirrors + m;
 			const unsigned mirror = e.tiles[image].mirror;
+			const uint4 *x = (const uint4 *)e.t.x + image * voxels * e.vectors + vector;
 			float scale[N], shift[N];
 			get_affine<N>(scale, shift, e.t.affine ? e.t.affine + ((e.t.shared ? 0 : image * c) + vector * N) * 2 : NULL);
 #pragma unroll
@@ -78,8 +79,7 @@ template <class S> __device__ inline void sum_mirrors(float *to, const ending &e
 				if (s.at < 0)
 					continue;
 				float f[N];
-				const size_t at = image * voxels + index_of(mirrored(s.p, e.patch, mirror), e.patch);
-				unpack<S>(f, __ldcs((const uint4 *)e.t.x + at * e.vectors + vector));
+				unpack<S>(f, __ldcs(x + (size_t)index_of(mirrored(s.p, e.patch, mirror), e.patch) * e.vectors));
 #pragma unroll
 				for (int j = 0; j < N; j++)
 					sum[i][j] += leaky(fmaf(f[j], scale[j], shift[j]), e.t.slope);
@@ -135,6 +135,7 @@ template <int OUTPUTS> __device__ inline void add_outputs(const ending &e, const
 	if (lane >= lanes || s.at < 0)
 		return;
 	const float weight = __ldg(e.t.weight + index_of(s.p, e.patch));
+#pragma unroll 1
 	for (int k = lane * OUTPUTS; k < n; k += lanes * OUTPUTS) {
 		float z[OUTPUTS];
 		if (e.t.head)
