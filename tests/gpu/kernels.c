@@ -185,6 +185,8 @@ static void norm_odd(enum precision p, float value, bool first)
 	norm_make(&s, p, 2, 700, 24, 0, 1);
 	snprintf(about, sizeof about, "norm %s of %g%s", precision_name[p], (double)value, first ? ", the first voxel" : "");
 	s.x[(700 + (first ? 0 : 613)) * 24 + 5] = value;
+	if (isfinite(value))            /* squares whose sum is too large, though none is */
+		s.x[(700 + 614) * 24 + 5] = -value;
 	norm_run(&s);
 	for (int i = 0; i < 48; i++)
 		others &= i == 29 || (isfinite(s.affine[2 * i]) && isfinite(s.affine[2 * i + 1]));
@@ -233,6 +235,7 @@ static void all_norms(void)
 	norm(PRECISION_FP32, 1, 5000, 16, 1000, 0.02f);
 	norm_odd(PRECISION_FP32, 1e25f, false);
 	norm_odd(PRECISION_BF16, 1e25f, true);
+	norm_odd(PRECISION_FP32, 1.5e19f, false);
 }
 
 /* ---- apply ---- */

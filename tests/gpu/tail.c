@@ -217,9 +217,9 @@ static void tail(struct job *j)
 
 	for (int s = 0; s < CASES; s++)
 		for (int a = 0; a < 3; a++) {
-			shape[s][a] = ring[s][a] = j->patch[a] + (a == s ? 9 : 2) + s;
-			if (a == 1 - s)         /* so many planes as windows touch */
-				ring[s][a] = j->patch[a] + 2;
+			bool axis = a == (j->outputs + s) % 3;
+			shape[s][a] = j->patch[a] + (axis ? 9 : 2) + s;
+			ring[s][a] = axis ? j->patch[a] + 2 : shape[s][a];      /* as many planes as windows touch */
 		}
 	job_make(j);
 	for (int s = 0; s < CASES; s++)
