@@ -113,7 +113,9 @@ static inline size_t element(enum precision p) { return p == PRECISION_FP16 || p
 /* Half of the distance of neighbours near 1. */
 static inline double rounding(enum precision p) { return p == PRECISION_FP16 ? ldexp(1, -11) : p == PRECISION_BF16 ? ldexp(1, -8) : ldexp(1, -24); }
 
-static const char *const precision_name[] = { "fp16", "bf16", "tf32", "fp32" };
+static const char *const precision_name[] = {
+	[PRECISION_FP16] = "fp16", [PRECISION_BF16] = "bf16", [PRECISION_TF32] = "tf32", [PRECISION_FP32] = "fp32"
+};
 
 static inline uint16_t bfloat_from_float(float x)
 {
