@@ -148,7 +148,7 @@ $(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 
 $(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcuda-parts.a $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(if $(findstring /gpu/,$@),-rdynamic) -o $@ $^ $(LDLIBS) $(libs)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(if $(findstring /gpu/,$@)$(findstring network/sliding,$@),-rdynamic) -o $@ $^ $(LDLIBS) $(libs)
 $(patsubst %,$(B)/%,$(filter tests/gpu/%,$(TESTS))): $(B)/libemulated.a
 
 ## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
