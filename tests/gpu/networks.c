@@ -10,7 +10,7 @@
 #include "tests/network/random-unet.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { NETWORKS = 4 };
+enum { NETWORKS = 2 };
 #else
 enum { NETWORKS = 9 };
 #endif

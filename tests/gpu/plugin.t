@@ -70,8 +70,8 @@ fallback 'belongs to another build'
 export QUALM_CUDA_PLUGIN="$BUILD/imitated.so"
 refused 'there is one imitated GPU, 0' -d cuda:1
 EMULATED_CUDNN='cuDNN is not there' refused 'cuda: cuDNN is not there' -d cuda
-EMULATED_MEMORY=12 refused 'the network needs [0-9]* MiB on imitated GPU for 8 images at a time, of which 12 MiB are free' -d cuda
-EMULATED_MEMORY=12 fallback 'of which 12 MiB are free'
+EMULATED_MEMORY=12288 refused 'the network needs [0-9]* MiB on imitated GPU for 8 images at a time, of which 12 MiB are free' -d cuda
+EMULATED_MEMORY=12288 fallback 'of which 12 MiB are free'
 refused 'cpu: it computes in fp32 and bf16' -d cpu --precision fp16
 status=0
 infer-checkpoint -d cuda:x "$checkpoint" < in.frames > out.frames 2> err || status=$?

@@ -1,4 +1,4 @@
-/* device.h on the processor: memory is poisoned, and $EMULATED_MEMORY (MiB) bounds it. */
+/* device.h on the processor: memory is poisoned, and $EMULATED_MEMORY (KiB) bounds it. */
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
@@ -55,7 +55,7 @@ struct device *device_open(int number)
 	const char *limit = getenv("EMULATED_MEMORY");
 
 	(void)number;
-	d->limit = (size_t)(limit ? atoi(limit) : 2048) << 20;
+	d->limit = (size_t)(limit ? atoi(limit) : 1 << 21) << 10;
 	for (int i = 0; i < LANES; i++)
 		d->queue[i].d = d;
 	return d;
@@ -89,7 +89,7 @@ void *device_alloc(struct device *d, size_t bytes)
 	size_t *p, room = (bytes + 255) / 256 * 256 + 256;
 
 	if (bytes > d->limit - d->used) {
-		fail(XDEVICE, "%zu MiB were wanted on the imitated GPU, of which %zu MiB are free", bytes >> 20, (d->limit - d->used) >> 20);
+		fail(XDEVICE, "%zu KiB were wanted on the imitated GPU, of which %zu KiB are free", bytes >> 10, (d->limit - d->used) >> 10);
 		return NULL;
 	}
 	p = aligned_alloc(256, room);
