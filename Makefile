@@ -103,6 +103,16 @@ $(B)/obj/imitated/%.o: filters/infer-checkpoint/cuda/%.c $(B)/flags
 	$(CC) $(cpp) -DMOST_IMAGES=8 -DQUALM_SEAM='"$(SEAM)"' $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/imitated.so: $(IMITATED) $(B)/libemulated.a $(PLUGIN_MAP)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(PLUGIN_LINK) $(wrapped) -o $@ $(filter %.o %.a,$^) -lm
+# Tests of kernels with those that nvcc has made, for a machine with a GPU.
+ON_DEVICE := $(if $(HAVE_CUDA),$(B)/on-device/kernels $(B)/on-device/tail)
+$(B)/obj/on-device/%.o: tests/gpu/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(cpp) -DON_DEVICE $(CPPFLAGS) $(cc) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/on-device/libkernels.so: $(KERNELS) $(B)/obj/filters/infer-checkpoint/cuda/device.o
+	@mkdir -p $(@D)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -L'$(CUDA)/lib64' -lcudart_static -lrt -ldl -lm -lstdc++
+$(B)/on-device/%: $(B)/obj/on-device/%.o $(B)/on-device/libkernels.so $(B)/libcommon.a
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,-rpath,'$$ORIGIN' -o $@ $^ $(LDLIBS) $(libs)
 # Of programs whose parts C tests call.
 EMULATE := $(BF16:%.v4b.o=%.v4e.o)
 MODULES := $(call objects,$(filter-out %/main.c,$(wildcard filters/infer-checkpoint/*.c filters/train-checkpoints/*.c))) $(EMULATE)
@@ -148,7 +158,7 @@ $(B)/obj/filters/report/page.o: cpp += -I$(B)/text
 
 $(TESTS:%=$(B)/%): $(B)/%: $(B)/obj/%.o $(MODULES) $(B)/libcuda-parts.a $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(if $(findstring /gpu/,$@)$(findstring network/sliding,$@),-rdynamic) -o $@ $^ $(LDLIBS) $(libs)
+	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) $(if $(findstring /gpu/,$@)$(filter %/bench/passes %/network/sliding,$@),$(link.infer-checkpoint)) -o $@ $^ $(LDLIBS) $(libs)
 $(patsubst %,$(B)/%,$(filter tests/gpu/%,$(TESTS))): $(B)/libemulated.a
 
 ## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
@@ -222,8 +232,18 @@ uninstall:
 ## bench-peer: speed and memory beside PyTorch and nnU-Net, into tests/bench/RESULTS.md (PEER=FOLDER: a Python environment; PARTS, ROUNDS)
 bench-peer: all tests
 	@scripts/bench-peer $(B)
-## evidence: every score against Dice on phantom and Sunnybrook, into tests/evidence (SHARED=FOLDER, ../shared)
 SHARED ?= ../shared
+## check-gpu: what only a GPU can show, into tests/gpu/RESULTS.md; from build/gpu-bundle where nothing else is built (DEVICE=imitated: without one)
+## bench-gpu: speed on a GPU beside PyTorch's on the same one, into tests/gpu/RESULTS.md; likewise
+## gpu-bundle: build/gpu-bundle, with which both run on a machine that has no more than the sources and a GPU
+BUNDLE := build/gpu-bundle
+GPU_BUILD := $(if $(and $(wildcard $(BUNDLE)/release/bin/infer-checkpoint),$(if $(wildcard $(B)/bin/infer-checkpoint),,none)),$(BUNDLE)/release,$(B))
+gpu-programs: all tests $(ON_DEVICE)
+check-gpu bench-gpu: %-gpu: $(if $(filter $(B),$(GPU_BUILD)),gpu-programs)
+	@scripts/$@ $(GPU_BUILD)
+gpu-bundle:
+	@scripts/gpu-bundle $(BUNDLE) '$(SHARED)'
+## evidence: every score against Dice on phantom and Sunnybrook, into tests/evidence (SHARED=FOLDER, ../shared)
 evidence: all
 	PATH='$(CURDIR)/$(B)/bin':"$$PATH" && cd '$(SHARED)' && set -e && e='$(CURDIR)/$(B)/evidence' s='$(CURDIR)/scripts/evidence' && \
 	"$$s" "$$e" phantom golden/models/phantom_2d golden/phantom/imagesTs golden/phantom/labelsTs && \
@@ -240,4 +260,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | sort
 FORCE:
-.PHONY: all no-plugin bare bench-memory bench-peer evidence tests check check-asan lint demo demo-train bench install uninstall clean help FORCE
+# One after the other: both measure, and write the same table.
+$(if $(and $(filter check-gpu,$(MAKECMDGOALS)),$(filter bench-gpu,$(MAKECMDGOALS))),.NOTPARALLEL:)
+.PHONY: gpu-programs check-gpu bench-gpu gpu-bundle all no-plugin bare bench-memory bench-peer evidence tests check check-asan lint demo demo-train bench install uninstall clean help FORCE

@@ -1,0 +1,95 @@
+/* Logits on a GPU are PyTorch's, of every golden network: in fp32 as on the processor, in other precisions within their rounding.
+ * release only: the sanitizers do not look into a GPU
+ * usage: golden [BACKEND] (cuda) */
+#include <math.h>
+#include "filters/infer-checkpoint/backend.h"
+#include "tests/network/golden.h"
+
+/* Of the largest logit, and the least share of equal labels; the input is noise, which has near ties. */
+static const struct { const char *name; enum precision precision; double tolerance, share; } kinds[] = {
+	{ "fp32", PRECISION_FP32, 1e-4, 0.9999 }, { "fp16", PRECISION_FP16, 5e-3, 0.995 }, { "tf32", PRECISION_TF32, 5e-3, 0.995 },
+	{ "bf16", PRECISION_BF16, 0.05, 0.98 }
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+static const char *name_of_backend = "cuda";
+static int kind, compared, failures;
+static double worst;
+static size_t voxels, others;           /* labels that differ */
+
+static size_t label_at(const float *logits, size_t i, size_t channels, size_t n)
+{
+	size_t at = 0;
+
+	for (size_t c = 1; c < channels; c++)
+		at = logits[c * n + i] > logits[at * n + i] ? c : at;
+	return at;
+}
+
+static double difference(const float *a, const float *b, size_t n)
+{
+	double largest = 0, off = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double d = fabs((double)a[i] - (double)b[i]);
+		largest = fmax(largest, fabs((double)b[i]));
+		off = d <= off ? off : d;       /* a NaN stays */
+	}
+	return off / largest;
+}
+
+static void compare(const char *name, const struct network *n, const float *weights, const struct npy *input, const struct npy *logits)
+{
+	struct backend_options o = { .threads = 1, .n_members = 1, .gaussian = true, .precision = kinds[kind].precision };
+	size_t channels = (size_t)n->n_outputs, count = (size_t)(n->patch[0] * n->patch[1] * n->patch[2]);
+	float *out = xmalloc(channels * count, sizeof *out);
+	const struct backend *b;
+	double off;
+	void *h = backend_open(&b, name_of_backend, n, &o);
+
+	if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
+		die_failed();
+	b->close(h);
+	off = difference(out, logits->data, channels * count);
+	if (!(off <= kinds[kind].tolerance)) {
+		printf("%s in %s: off by %.3g of the largest logit\n", name, kinds[kind].name, off);
+		failures++;
+	}
+	worst = off <= worst ? worst : off;
+	for (size_t i = 0; i < count && channels > 1; i++)
+		others += label_at(out, i, channels, count) != label_at(logits->data, i, channels, count);
+	voxels += count;
+	compared++;
+	free(out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *bin = getenv("BIN"), *device = getenv("DEVICE");
+	char *plugin = xasprintf("%s/cuda.so", bin ? bin : ".");
+
+	if (!golden_here())
+		return 77;
+	if (argc > 1)
+		name_of_backend = argv[1];
+	if (!strcmp(name_of_backend, "cuda") && !(device && !strcmp(device, "imitated"))) {
+		if ((access("/proc/driver/nvidia/version", R_OK) && access("/dev/nvidia0", F_OK)) || access(plugin, R_OK)) {
+			puts("no GPU, or no plugin for it (cuda.so)");
+			return 77;
+		}
+		setenv("QUALM_CUDA_PLUGIN", plugin, 1);
+	}
+	for (kind = 0; kind < KINDS; kind++) {
+		compared = 0;
+		voxels = others = 0;
+		worst = 0;
+		golden_each(compare, !device || strcmp(device, "imitated"));
+		double share = 1 - (double)others / (double)voxels;
+		printf("note: %s: %d networks, off by at most %.2g of the largest logit, %.4f %% of %zu labels equal\n", kinds[kind].name, compared,
+		       worst, 100 * share, voxels);
+		failures += share < kinds[kind].share;
+		if (!strcmp(name_of_backend, "cpu") || !strcmp(name_of_backend, "ref"))
+			break;                          /* they know fp32 */
+	}
+	free(plugin);
+	return failures > 0;
+}
