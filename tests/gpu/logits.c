@@ -1,6 +1,6 @@
 /* Logits on a GPU are PyTorch's, of every golden network: in fp32 as on the processor, in other precisions within their rounding.
  * release only: the sanitizers do not look into a GPU
- * usage: golden [BACKEND] (cuda) */
+ * usage: logits [BACKEND] (cuda) */
 #include <math.h>
 #include "filters/infer-checkpoint/backend.h"
 #include "tests/network/golden.h"
@@ -64,25 +64,25 @@ static void compare(const char *name, const struct network *n, const float *weig
 
 int main(int argc, char **argv)
 {
-	const char *bin = getenv("BIN"), *device = getenv("DEVICE");
-	char *plugin = xasprintf("%s/cuda.so", bin ? bin : ".");
+	const char *bin = getenv("BIN"), *build = getenv("BUILD"), *device = getenv("DEVICE");
+	bool imitated = device && !strcmp(device, "imitated");
+	char *plugin = imitated ? xasprintf("%s/imitated.so", build ? build : ".") : xasprintf("%s/cuda.so", bin ? bin : ".");
 
 	if (!golden_here())
 		return 77;
 	if (argc > 1)
 		name_of_backend = argv[1];
-	if (!strcmp(name_of_backend, "cuda") && !(device && !strcmp(device, "imitated"))) {
-		if ((access("/proc/driver/nvidia/version", R_OK) && access("/dev/nvidia0", F_OK)) || access(plugin, R_OK)) {
-			puts("no GPU, or no plugin for it (cuda.so)");
-			return 77;
-		}
-		setenv("QUALM_CUDA_PLUGIN", plugin, 1);
+	if (!strcmp(name_of_backend, "cuda") && !imitated &&
+	    ((access("/proc/driver/nvidia/version", R_OK) && access("/dev/nvidia0", F_OK)) || access(plugin, R_OK))) {
+		puts("no GPU, or no plugin for it (cuda.so)");
+		return 77;
 	}
+	setenv("QUALM_CUDA_PLUGIN", plugin, 1);
 	for (kind = 0; kind < KINDS; kind++) {
 		compared = 0;
 		voxels = others = 0;
 		worst = 0;
-		golden_each(compare, !device || strcmp(device, "imitated"));
+		golden_each(compare, !imitated);
 		double share = 1 - (double)others / (double)voxels;
 		printf("note: %s: %d networks, off by at most %.2g of the largest logit, %.4f %% of %zu labels equal\n", kinds[kind].name, compared,
 		       worst, 100 * share, voxels);
