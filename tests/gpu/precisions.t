@@ -25,10 +25,8 @@ names=''
 if [ "$device" = gpu ]; then
 	prepare sunnybrook sunnybrook_2d fold_0/checkpoint_44.pth 20 "$data"/sunnybrook-png/imagesTs/*_0000.png
 	prepare hippocampus hippocampus_3d_fullres fold_0/checkpoint_final.pth 4 "$data"/msd-hippocampus/imagesTr/hippocampus_08[4-9]_0000.nii.gz
-	prepare regions hippocampus_regions fold_all/checkpoint_final.pth 4 "$data"/msd-hippocampus/imagesTr/hippocampus_08[4-9]_0000.nii.gz
 	prepare heart sunnybrook_resenc_3d fold_all/checkpoint_final.pth 1 "$data"/sunnybrook-nifti/imagesTr/SC-HF-I-5_ED_0000.nii.gz
 	prepare ct ct_2ch_3d fold_all/checkpoint_final.pth 2 "$golden"/raw/Dataset505_CT/imagesTr/ct_1_000[01].nii.gz
-	prepare phantom phantom_2d fold_0/checkpoint_59.pth 64 "$golden"/phantom/imagesTs/*_0000.png
 else
 	prepare phantom phantom_2d fold_0/checkpoint_59.pth 1 "$golden"/phantom/imagesTs/*_0000.png
 fi
