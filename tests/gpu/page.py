@@ -37,7 +37,7 @@ def statements(r):
         return next((ratio(r, part, s, names) for s in r.subjects(part) if s.startswith(begin)), None)
 
     def outcome(*names):
-        found = [r.get("checks", n, "test", "outcome") for n in names]
+        found = [r.get("checks", n, "test", "outcome") for n in names if r.get("machine", "here", "is", "gpu") != "none"] or [""]
         return None if any(not f or f.startswith("not run") for f in found) else "passed" if set(found) == {"passed"} else "FAILED"
 
     others = ("channels-last", "graph", "compile", "autocast")
