@@ -1,9 +1,10 @@
 /* Every convolution of usual networks, and of those of golden models and plans, has plans for GPUs of all generations, described
  * in devices/ by what their makers publish: within the bound of memory and, in half precision, on tensor cores without a hidden
  * copy of its input or output.  A plan outlives its text, but not on another GPU.
+ * release only: what runs is cuDNN, which hides from the sanitizers
+ *
  * The usual networks are asked of all GPUs, the others of one, in turn; with the argument `all`, everything of all, and the usual
- * networks in all precisions (a minute).
- * release only: what runs is cuDNN, which hides from the sanitizers */
+ * networks in all precisions (a minute). */
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -26,7 +26,7 @@ for f in 1 3 best final; do checkpoints compare $model/fold_0/checkpoint_$f.pth 
 # shellcheck disable=SC2086
 train Phantom 2d 0 $short -o again --no-val 2> /dev/null &
 until [ -f again/fold_0/checkpoint_latest.pth ] || [ -f again/fold_0/checkpoint_final.pth ]; do sleep 0.05; done
-kill $!
+kill $! 2> /dev/null || true            # it may be done by now
 status=0
 wait $! || status=$?
 [ "$status" -eq 130 ] || [ "$status" -eq 0 ]    # 0: it was too fast
