@@ -111,6 +111,7 @@ $(B)/obj/on-device/%.o: tests/gpu/%.c $(B)/flags
 $(B)/on-device/libkernels.so: $(KERNELS) $(B)/obj/filters/infer-checkpoint/cuda/device.o
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -L'$(CUDA)/lib64' -lcudart_static -lrt -ldl -lm -lstdc++
+.SECONDARY: $(B)/obj/on-device/kernels.o $(B)/obj/on-device/tail.o
 $(B)/on-device/%: $(B)/obj/on-device/%.o $(B)/on-device/libkernels.so $(B)/libcommon.a
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,-rpath,'$$ORIGIN' -o $@ $^ $(LDLIBS) $(libs)
 # Of programs whose parts C tests call.

@@ -1,6 +1,5 @@
 /* Every golden network gives PyTorch's logits on the imitated GPU: steps, buffers, arranged weights and kernels are the plugin's own.
  * release only: gpu/networks runs every kind of step under the sanitizers */
-#include <math.h>
 #include "filters/infer-checkpoint/backend.h"
 #include "tests/network/golden.h"
 
@@ -12,18 +11,6 @@ static const struct { const char *name; enum precision precision; double toleran
 enum { KINDS = sizeof kinds / sizeof *kinds };
 static double worst[KINDS];
 static int failures, compared;
-
-static double difference(const float *a, const float *b, size_t n)
-{
-	double largest = 0, off = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		double d = fabs((double)a[i] - (double)b[i]);
-		largest = fmax(largest, fabs((double)b[i]));
-		off = d <= off ? off : d;       /* a NaN stays */
-	}
-	return off / largest;
-}
 
 static void compare(const char *name, const struct network *n, const float *weights, const struct npy *input, const struct npy *logits)
 {
@@ -40,7 +27,7 @@ static void compare(const char *name, const struct network *n, const float *weig
 		h = backend_open(&b, "cuda", n, &o);
 		if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
 			die_failed();
-		off = difference(out, logits->data, count);
+		off = golden_difference(out, logits->data, count);
 		if (!(off <= kinds[k].tolerance)) {
 			printf("%s in %s: off by %.3g of the largest logit\n", name, kinds[k].name, off);
 			failures++;

@@ -1,7 +1,6 @@
 /* Logits on a GPU are PyTorch's, of every golden network: in fp32 as on the processor, in other precisions within their rounding.
  * release only: the sanitizers do not look into a GPU
  * usage: logits [BACKEND] (cuda) */
-#include <math.h>
 #include "filters/infer-checkpoint/backend.h"
 #include "tests/network/golden.h"
 
@@ -15,27 +14,6 @@ static const char *name_of_backend = "cuda";
 static int kind, compared, failures;
 static double worst;
 static size_t voxels, others;           /* labels that differ */
-
-static size_t label_at(const float *logits, size_t i, size_t channels, size_t n)
-{
-	size_t at = 0;
-
-	for (size_t c = 1; c < channels; c++)
-		at = logits[c * n + i] > logits[at * n + i] ? c : at;
-	return at;
-}
-
-static double difference(const float *a, const float *b, size_t n)
-{
-	double largest = 0, off = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		double d = fabs((double)a[i] - (double)b[i]);
-		largest = fmax(largest, fabs((double)b[i]));
-		off = d <= off ? off : d;       /* a NaN stays */
-	}
-	return off / largest;
-}
 
 static void compare(const char *name, const struct network *n, const float *weights, const struct npy *input, const struct npy *logits)
 {
@@ -51,14 +29,13 @@ static void compare(const char *name, const struct network *n, const float *weig
 	if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
 		die_failed();
 	b->close(h);
-	off = difference(out, logits->data, channels * count);
+	off = golden_difference(out, logits->data, channels * count);
 	if (!(off <= kinds[kind].tolerance)) {
 		printf("%s in %s: off by %.3g of the largest logit\n", name, kinds[kind].name, off);
 		failures++;
 	}
 	worst = off <= worst ? worst : off;
-	for (size_t i = 0; i < count && channels > 1; i++)
-		others += label_at(out, i, channels, count) != label_at(logits->data, i, channels, count);
+	others += golden_other_labels(out, logits->data, channels, count);
 	voxels += count;
 	compared++;
 	free(out);

@@ -1,6 +1,7 @@
 /* golden: what PyTorch computed with every golden network: one patch and its logits. */
 #ifndef TESTS_GOLDEN_H
 #define TESTS_GOLDEN_H
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,35 @@
 /* input [1, n_inputs, patch], logits [1, n_outputs, patch]. */
 typedef void golden_function(const char *name, const struct network *n, const float *weights, const struct npy *input,
                              const struct npy *logits);
+
+/* Largest difference of n values from those expected, as a share of the largest expected; not finite if one of them is not. */
+static inline double golden_difference(const float *got, const float *expected, size_t n)
+{
+	double largest = 0, off = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double d = fabs((double)got[i] - (double)expected[i]);
+		largest = fmax(largest, fabs((double)expected[i]));
+		off = d <= off ? off : d;       /* a NaN stays */
+	}
+	return off / largest;
+}
+
+/* How many of n voxels have another largest logit; a, b [channels][n]. */
+static inline size_t golden_other_labels(const float *a, const float *b, size_t channels, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t at = 0, bt = 0;
+		for (size_t c = 1; c < channels; c++) {
+			at = a[c * n + i] > a[at * n + i] ? c : at;
+			bt = b[c * n + i] > b[bt * n + i] ? c : bt;
+		}
+		count += at != bt;
+	}
+	return count;
+}
 
 /* The patch of a 2D input is [1, C, y, x]: one plane. */
 static inline void golden_run(golden_function *f, const char *name, const struct architecture *a, const char *checkpoint,

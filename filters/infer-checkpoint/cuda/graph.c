@@ -92,11 +92,6 @@ static char *get_text(descriptor d, cudnnBackendAttributeName_t name, const char
 	return NULL;
 }
 
-char *graph_device_text(const struct graph_device *d)
-{
-	return get_text(d->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, "properties of the device");
-}
-
 void graph_device_free(struct graph_device *d)
 {
 	destroy(d->properties);

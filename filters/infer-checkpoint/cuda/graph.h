@@ -12,7 +12,6 @@ size_t graph_version(void);
 struct graph_device;
 struct graph_device *graph_device_here(void *stream);           /* the current device; plans run on this cudaStream_t */
 struct graph_device *graph_device_described(const char *json);  /* one that need not be there: plans can be made, not run */
-char *graph_device_text(const struct graph_device *d);          /* its description, malloc'ed */
 void graph_device_free(struct graph_device *d);
 
 enum {
