@@ -209,9 +209,9 @@ lint:
 ## demo: scores, maps, overlays, a plot and a report of the built-in example, or of DATA=FOLDER MODEL=FOLDER, in OUT=FOLDER
 demo: all
 	@scripts/demo --built='$(CURDIR)/$(B)/bin' $(if $(DATA),DATA='$(DATA)') $(if $(MODEL),MODEL='$(MODEL)') $(if $(OUT),OUT='$(OUT)')
-## demo-train: an ensemble trained on slices of the built-in example and tested on the others, to a report in OUT=FOLDER; minutes
+## demo-train: an ensemble trained on part of the built-in example, tested on the rest, to a report in OUT=FOLDER (TRAINING='OPTION ...' of train)
 demo-train: all
-	@scripts/demo-train '$(CURDIR)/$(B)/bin' $(if $(OUT),'$(OUT)')
+	@scripts/demo-train '$(CURDIR)/$(B)/bin' $(foreach v,OUT TRAINING,$(if $($(v)),$(v)='$($(v))'))
 ## bench: speed and memory as TSV (DATA=FOLDER MODEL=FOLDER: of another job than the built-in example)
 bench: all tests
 	@scripts/bench $(B) $(if $(DATA),'$(DATA)' '$(MODEL)')
