@@ -99,7 +99,7 @@ static void pack_upsample(const struct packing *p, const struct step *s, int pan
 	free(channel);
 }
 
-/* u = G g G' for the matrices of cpu_winograd.isa.c, in double: u [points][WIDTH], g [9][WIDTH]. */
+/* u = G g G' for the matrices of cpu_winograd.h, in double: u [points][WIDTH], g [9][WIDTH]. */
 static void winograd_weights(float (*u)[WIDTH], double (*g)[WIDTH], int edge)
 {
 	static const double G4[6][3] = {

@@ -71,7 +71,7 @@ static void pool_task(void *arg, int i, int worker)
 	const struct layout *in = &p->e->value[p->l->node->in], *out = &p->e->value[p->l->node->out];
 	size_t lanes = (size_t)in->lanes, block = (size_t)(i / p->samples), sample = (size_t)(i % p->samples);
 	size_t vector = (sample * (size_t)in->blocks + block) * lanes;
-	struct affine a = { p->in.scale + (p->in.scale ? vector : 0), p->in.shift + (p->in.scale ? vector : 0), p->in.slope };
+	struct norm a = { p->in.scale + (p->in.scale ? vector : 0), p->in.shift + (p->in.scale ? vector : 0), p->in.slope };
 	float *to = p->e->data + out->data + block * p->out.block + sample * (size_t)out->pixels * lanes;
 
 	(void)worker;

@@ -9,9 +9,6 @@
 
 enum { WINOGRAD = 36 };         /* points of a 6x6 tile in the transform domain */
 
-/* What the norm and nonlinearity of a layer make of a lane: max(t, slope * t), t = x * scale + shift.  0 <= slope <= 1. */
-struct affine { const float *scale, *shift; float slope; };
-
 /* Sums of outer products, the core of every gradient by weights: for each channel c of each segment s, in order, a row
  *   m[row * blocks * lanes + b * lanes + o] = sum over t < n_pixels of x[s][t * lanes + c] * u[b * block_step + t * lanes + o] */
 struct outer {
@@ -33,14 +30,13 @@ struct fast_kernels {
 	const struct kernels *infer;
 
 	/* n pixels, `step` floats apart, of which `width` (lanes or half of them) are copied, to `lanes` apart; a: NULL or applied. */
-	void (*copy)(float *to, const float *from, int n, size_t step, int width, const struct affine *a);
+	void (*copy)(float *to, const float *from, int n, size_t step, int width, const struct norm *a);
 	/* n pixels to places `step` apart; add: to what is there. */
 	void (*spread)(float *to, size_t step, const float *from, int n, bool add);
 
 	void (*outer)(const struct outer *o);
 
-	/* Winograd F(4x4,3x3) as in cpu_kernels.h, but of max(...) of a (NULL: of x itself), and added to `plane` on request. */
-	void (*winograd_in)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles, const struct affine *a);
+	/* As in cpu_kernels.h for 4x4 tiles, but without moments, and added to `plane` on request. */
 	void (*winograd_out)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias, bool add);
 	/* The adjoint of winograd_out: what a derivative by a plane is in the transform domain. */
 	void (*winograd_back)(float *u, size_t step, const float *plane, int Y, int X, int first, int tiles);
@@ -50,18 +46,18 @@ struct fast_kernels {
 	void (*winograd_gradient)(float *g, const float *u, size_t step, int parts, size_t part_step);
 
 	/* to = max(t, slope * t), t = x * scale + shift + residual (r: NULL or applied to the residual first). */
-	void (*join)(float *to, const float *x, const struct affine *a, const float *residual, const struct affine *r, size_t pixels);
+	void (*join)(float *to, const float *x, const struct norm *a, const float *residual, const struct norm *r, size_t pixels);
 	/* d = d where out > 0, else slope * d. */
 	void (*leaky_back)(float *d, const float *out, float slope, size_t pixels);
 	void (*add)(float *to, const float *x, size_t pixels);
 	/* Sums over pixels of dz and of dz * (x - mean) * rstd: dz is d times the slope at a. */
-	void (*norm_sums)(double *dz, double *dz_x, const float *d, const float *x, const struct affine *a, const struct norm_lanes *l,
+	void (*norm_sums)(double *dz, double *dz_x, const float *d, const float *x, const struct norm *a, const struct norm_lanes *l,
 	                  size_t pixels);
 	/* d = gamma * rstd * (dz - l->dz - (x - mean) * rstd * l->dz_x), where l->dz and dz_x are means. */
-	void (*norm_back)(float *d, const float *x, const struct affine *a, const struct norm_lanes *l, size_t pixels);
+	void (*norm_back)(float *d, const float *x, const struct norm *a, const struct norm_lanes *l, size_t pixels);
 	void (*sum)(double *sum, const float *x, size_t pixels);
 	/* Means of boxes of stride[0] x stride[1] x stride[2] pixels of one plane of one block, and what is added back. */
-	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3], const struct affine *a);
+	void (*pool)(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3], const struct norm *a);
 	void (*pool_back)(float *d_in, const int in_size[3], const float *d, const int size[3], const int stride[3], bool add);
 };
 

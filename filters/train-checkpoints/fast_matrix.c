@@ -62,7 +62,7 @@ static void gather_block(float *to, const struct hand *h, const struct map *m, c
 			continue;
 		const float *x = s->x + (size_t)b * s->block + pixel * from + c;
 		size_t vector = ((size_t)r->sample * (size_t)s->blocks + (size_t)b) * from + (size_t)c;
-		struct affine a = { s->scale + (s->scale ? vector : 0), s->shift + (s->scale ? vector : 0), s->slope };
+		struct norm a = { s->scale + (s->scale ? vector : 0), s->shift + (s->scale ? vector : 0), s->slope };
 		m->k->copy(row + (size_t)(lo - r->x) * lanes, x, hi - lo, from * (size_t)m->in_stride[2], width, s->scale ? &a : NULL);
 	}
 }

@@ -105,12 +105,12 @@ static void set_norm(const struct pass *p, int block, int sample)
 	}
 }
 
-static struct affine affine_of(const struct pass *p, int block, int sample)
+static struct norm norm_of(const struct pass *p, int block, int sample)
 {
 	const float *data = p->e->data + vector(p, block, sample);
 	const struct node *o = p->l->node;
 
-	return (struct affine){ data + p->l->scale, data + p->l->shift, o->leaky && o->residual < 0 ? o->slope : 1 };
+	return (struct norm){ data + p->l->scale, data + p->l->shift, o->leaky && o->residual < 0 ? o->slope : 1 };
 }
 
 /* out = leaky(norm(x) + residual) */
@@ -121,17 +121,17 @@ static void add_residual(void *arg, int i, int worker)
 	const struct layout *residual = &p->e->value[o->residual];
 	int block, sample, pixel;
 	size_t pixels, at;
-	struct affine a, r = { .slope = 1 };
+	struct norm a, r = { .slope = 1 };
 
 	(void)worker;
 	pixel = item(&block, &sample, &pixels, p, i);
 	at = place(p, block, sample, pixel);
-	a = affine_of(p, block, sample);
+	a = norm_of(p, block, sample);
 	a.slope = o->leaky ? o->slope : 1;
 	if (residual->normed_by >= 0) {
 		const struct step *of = &p->e->layer[residual->normed_by];
 		const float *data = p->e->data + vector(p, block, sample);
-		r = (struct affine){ data + of->scale, data + of->shift, of->node->leaky ? of->node->slope : 1 };
+		r = (struct norm){ data + of->scale, data + of->shift, of->node->leaky ? of->node->slope : 1 };
 	}
 	p->k->join(p->e->data + p->out->data + at, p->e->data + p->l->raw + at, &a, p->e->data + residual->data + at, r.scale ? &r : NULL,
 	           pixels);
@@ -206,11 +206,11 @@ static void sum_run(void *arg, int i, int worker)
 	int block, sample, pixel;
 	size_t pixels;
 	struct norm_lanes lanes;
-	struct affine a;
+	struct norm a;
 
 	(void)worker;
 	pixel = item(&block, &sample, &pixels, p, i);
-	a = affine_of(p, block, sample);
+	a = norm_of(p, block, sample);
 	set_lanes(&lanes, p, block, sample);
 	p->k->norm_sums(statistics(p, i), statistics(p, i) + p->out->lanes, gradient_of(p, block, sample, pixel),
 	                p->e->data + p->l->raw + place(p, block, sample, pixel), &a, &lanes, pixels);
@@ -222,11 +222,11 @@ static void apply_run(void *arg, int i, int worker)
 	int block, sample, pixel;
 	size_t pixels;
 	struct norm_lanes lanes;
-	struct affine a;
+	struct norm a;
 
 	(void)worker;
 	pixel = item(&block, &sample, &pixels, p, i);
-	a = affine_of(p, block, sample);
+	a = norm_of(p, block, sample);
 	set_lanes(&lanes, p, block, sample);
 	set_means(&lanes, p, block, sample);
 	p->k->norm_back(gradient_of(p, block, sample, pixel), p->e->data + p->l->raw + place(p, block, sample, pixel), &a, &lanes, pixels);

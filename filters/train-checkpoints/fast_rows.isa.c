@@ -1,7 +1,7 @@
 #include <string.h>
 #include "filters/train-checkpoints/fast_vector.h"
 
-INLINE void copy_as(float *to, const float *from, int n, size_t step, const struct affine *a, const int WIDTH)
+INLINE void copy_as(float *to, const float *from, int n, size_t step, const struct norm *a, const int WIDTH)
 {
 	if (!a) {
 		for (int p = 0; p < n; p++)
@@ -11,7 +11,7 @@ INLINE void copy_as(float *to, const float *from, int n, size_t step, const stru
 	if (WIDTH == LANES) {
 		vec scale = load(a->scale), shift = load(a->shift), slope = splat(a->slope);
 		for (int p = 0; p < n; p++)
-			store(to + (size_t)p * LANES, affine(load(from + (size_t)p * step), scale, shift, slope));
+			store(to + (size_t)p * LANES, normed(load(from + (size_t)p * step), scale, shift, slope));
 		return;
 	}
 	for (int p = 0; p < n; p++)
@@ -21,7 +21,7 @@ INLINE void copy_as(float *to, const float *from, int n, size_t step, const stru
 		}
 }
 
-static void copy(float *to, const float *from, int n, size_t step, int width, const struct affine *a)
+static void copy(float *to, const float *from, int n, size_t step, int width, const struct norm *a)
 {
 	if (width == LANES)
 		copy_as(to, from, n, step, a, LANES);
@@ -39,13 +39,13 @@ static void spread(float *to, size_t step, const float *from, int n, bool add)
 			store(to, load(from));
 }
 
-static void join(float *to, const float *x, const struct affine *a, const float *residual, const struct affine *r, size_t pixels)
+static void join(float *to, const float *x, const struct norm *a, const float *residual, const struct norm *r, size_t pixels)
 {
 	vec scale = load(a->scale), shift = load(a->shift), slope = splat(a->slope);
 	vec r_scale = r ? load(r->scale) : splat(1), r_shift = r ? load(r->shift) : splat(0), r_slope = splat(r ? r->slope : 1);
 
 	for (size_t i = 0; i < pixels * LANES; i += LANES) {
-		vec t = load(x + i) * scale + shift + affine(load(residual + i), r_scale, r_shift, r_slope);
+		vec t = load(x + i) * scale + shift + normed(load(residual + i), r_scale, r_shift, r_slope);
 		store(to + i, larger(t, t * slope));
 	}
 }
@@ -66,7 +66,7 @@ static void add(float *to, const float *x, size_t pixels)
 
 enum { RUN = 256 };             /* pixels whose sums are kept in fp32, before they are added in double */
 
-static void norm_sums(double *dz, double *dz_x, const float *d, const float *x, const struct affine *a, const struct norm_lanes *l,
+static void norm_sums(double *dz, double *dz_x, const float *d, const float *x, const struct norm *a, const struct norm_lanes *l,
                       size_t pixels)
 {
 	vec scale = load(a->scale), shift = load(a->shift), slope = splat(a->slope), mean = load(l->mean), rstd = load(l->rstd);
@@ -89,7 +89,7 @@ static void norm_sums(double *dz, double *dz_x, const float *d, const float *x, 
 	}
 }
 
-static void norm_back(float *d, const float *x, const struct affine *a, const struct norm_lanes *l, size_t pixels)
+static void norm_back(float *d, const float *x, const struct norm *a, const struct norm_lanes *l, size_t pixels)
 {
 	vec scale = load(a->scale), shift = load(a->shift), slope = splat(a->slope), mean = load(l->mean), rstd = load(l->rstd);
 	vec factor = load(l->gamma) * rstd, dz = load(l->dz), dz_x = load(l->dz_x) * rstd;
@@ -115,7 +115,7 @@ static void sum(double *to, const float *x, size_t pixels)
 		to[o] = total[o];
 }
 
-static void pool(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3], const struct affine *a)
+static void pool(float *out, const int size[3], const float *x, const int in_size[3], const int stride[3], const struct norm *a)
 {
 	vec scale = a ? load(a->scale) : splat(1), shift = a ? load(a->shift) : splat(0), slope = splat(a ? a->slope : 1);
 	float share = 1.0f / (float)(stride[0] * stride[1] * stride[2]);
@@ -127,7 +127,7 @@ static void pool(float *out, const int size[3], const float *x, const int in_siz
 				for (int k = 0; k < stride[0] * stride[1] * stride[2]; k++) {
 					int kz = z * stride[0] + k / stride[2] / stride[1], ky = y * stride[1] + k / stride[2] % stride[1];
 					size_t pixel = (size_t)(kz * in_size[1] + ky) * (size_t)in_size[2] + (size_t)(i * stride[2] + k % stride[2]);
-					s += affine(load(x + pixel * LANES), scale, shift, slope);
+					s += normed(load(x + pixel * LANES), scale, shift, slope);
 				}
 				store(out, s * share);
 			}
@@ -153,6 +153,6 @@ static void pool_back(float *d_in, const int in_size[3], const float *d, const i
 }
 
 const struct fast_kernels FN(fast) = {
-	LANES, &FN(kernels), copy, spread, FN(outer), FN(winograd_of), FN(winograd_add), FN(winograd_back), FN(winograd_weights),
+	LANES, &FN(kernels), copy, spread, FN(outer), FN(winograd_add), FN(winograd_back), FN(winograd_weights),
 	FN(winograd_gradient), join, leaky_back, add, norm_sums, norm_back, sum, pool, pool_back,
 };

@@ -22,7 +22,8 @@ INLINE vec larger(vec a, vec b)
 }
 #endif
 
-INLINE vec affine(vec x, vec scale, vec shift, vec slope)
+/* leaky(x * scale + shift, slope) for 0 <= slope <= 1 */
+INLINE vec normed(vec x, vec scale, vec shift, vec slope)
 {
 	vec t = x * scale + shift;
 
@@ -38,7 +39,6 @@ INLINE vec gated(vec d, vec t, vec slope)
 }
 
 void FN(outer)(const struct outer *o);
-void FN(winograd_of)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles, const struct affine *a);
 void FN(winograd_add)(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias, bool add);
 void FN(winograd_back)(float *u, size_t step, const float *plane, int Y, int X, int first, int tiles);
 void FN(winograd_weights)(float *u, size_t step, const float *g, bool flipped);

@@ -22,7 +22,7 @@ static const float *coarse(size_t *step, struct hand *h, float *to, const struct
 		for (int i = 0; i < h->n_rows; i++) {
 			const struct row *r = &h->row[i];
 			size_t vector = (size_t)(r->sample * s->blocks + b) * lanes;
-			struct affine a = { s->scale + vector, s->shift + vector, s->slope };
+			struct norm a = { s->scale + vector, s->shift + vector, s->slope };
 			j->w->k->copy(to + (size_t)b * *step + (size_t)r->at * lanes, s->x + (size_t)b * s->block + (size_t)(first + r->at) * lanes,
 			              r->n, lanes, s->lanes, &a);
 		}

@@ -15,9 +15,9 @@ void winograd_plane(const struct map *m, float *v, size_t point, int slots, int 
 			const struct source *s = &source[i];
 			const float *x = s->x + (size_t)b * s->block + ((size_t)sample * (size_t)m->in[0] + (size_t)z) * plane;
 			size_t vector = (size_t)(sample * s->blocks + b) * lanes;
-			struct affine a = { s->scale + (s->scale ? vector : 0), s->shift + (s->scale ? vector : 0), s->slope };
+			struct norm norm = { s->scale ? s->scale + vector : NULL, s->shift ? s->shift + vector : NULL, s->slope };
 			if (z >= 0 && z < m->in[0])
-				m->k->winograd_in(to, point, x, m->in[1], m->in[2], first, tiles, s->scale ? &a : NULL);
+				m->k->infer->winograd_in(4, to, point, x, m->in[1], m->in[2], first, tiles, &norm);
 			else
 				for (int k = 0; k < WINOGRAD; k++)
 					memset(to + (size_t)k * point, 0, (size_t)tiles * lanes * sizeof *to);

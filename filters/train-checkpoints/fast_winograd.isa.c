@@ -1,33 +1,8 @@
-/* Winograd's F(4x4,3x3) as in infer-checkpoint/cpu_winograd.isa.c, y = A' [ (G g G') . (B' x B) ] A, and its adjoints: with
+/* Winograd's F(4x4,3x3) as in infer-checkpoint/cpu_winograd.h, y = A' [ (G g G') . (B' x B) ] A, and its adjoints: with
  *   y' = dL/dy,   dL/dg = G' [ sum over tiles of (A y' A') . (B' x B) ] G,
  * while dL/dx is the convolution of y' with g in reverse order. */
+#include "filters/infer-checkpoint/cpu_winograd.h"
 #include "filters/train-checkpoints/fast_vector.h"
-
-/* out = B' d of six vectors `step` apart. */
-INLINE void transform_in(vec *out, const vec *d, const int step)
-{
-	vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-	vec even = d4 - d2 * 4, odd = d3 - d1 * 4, near = d4 - d2, far = (d3 - d1) * 2;
-
-	out[0] = d0 * 4 + (d4 - d2 * 5);
-	out[step] = even + odd;
-	out[2 * step] = even - odd;
-	out[3 * step] = near + far;
-	out[4 * step] = near - far;
-	out[5 * step] = d1 * 4 + (d5 - d3 * 5);
-}
-
-/* out = A' m: six vectors `step` apart to four `out_step` apart. */
-INLINE void transform_out(vec *out, const int out_step, const vec *m, const int step)
-{
-	vec sum1 = m[step] + m[2 * step], diff1 = m[step] - m[2 * step];
-	vec sum2 = m[3 * step] + m[4 * step], diff2 = m[3 * step] - m[4 * step];
-
-	out[0] = m[0] + sum1 + sum2;
-	out[out_step] = diff1 + diff2 * 2;
-	out[2 * out_step] = sum1 + sum2 * 4;
-	out[3 * out_step] = diff1 + diff2 * 8 + m[5 * step];
-}
 
 /* out = A y: four vectors `step` apart to six `out_step` apart. */
 INLINE void transform_back(vec *out, const int out_step, const vec *y, const int step)
@@ -75,53 +50,6 @@ INLINE void store_points(float *to, size_t step, const vec *d)
 		store(to, d[k]);
 }
 
-INLINE void tiles_in(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles, const struct affine *a,
-                     const bool applied)
-{
-	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
-	vec scale = applied ? load(a->scale) : splat(1), shift = applied ? load(a->shift) : splat(0), slope = splat(applied ? a->slope : 1);
-
-	for (int t = 0; t < tiles; t++, v += LANES) {
-		int y0 = ty * 4 - 1, x0 = tx * 4 - 1;
-		vec d[WINOGRAD];
-		if (y0 >= 0 && x0 >= 0 && y0 + 6 <= Y && x0 + 6 <= X) {
-			const float *row = plane + ((size_t)y0 * (size_t)X + (size_t)x0) * LANES;
-#pragma GCC unroll 6
-			for (int i = 0; i < 6; i++, row += (size_t)X * LANES)
-#pragma GCC unroll 6
-				for (int j = 0; j < 6; j++)
-					d[i * 6 + j] = applied ? affine(load(row + j * LANES), scale, shift, slope) : load(row + j * LANES);
-		} else {
-			for (int i = 0; i < 6; i++)
-				for (int j = 0; j < 6; j++) {
-					int y = y0 + i, x = x0 + j;
-					bool inside = y >= 0 && y < Y && x >= 0 && x < X;
-					vec p = load(plane + (inside ? (size_t)y * (size_t)X + (size_t)x : 0) * LANES);
-					d[i * 6 + j] = !inside ? splat(0) : applied ? affine(p, scale, shift, slope) : p;
-				}
-		}
-#pragma GCC unroll 6
-		for (int j = 0; j < 6; j++)
-			transform_in(d + j, d + j, 6);
-#pragma GCC unroll 6
-		for (int i = 0; i < 6; i++)
-			transform_in(d + i * 6, d + i * 6, 1);
-		store_points(v, step, d);
-		if (++tx == tiles_x) {
-			tx = 0;
-			ty++;
-		}
-	}
-}
-
-void FN(winograd_of)(float *v, size_t step, const float *plane, int Y, int X, int first, int tiles, const struct affine *a)
-{
-	if (a)
-		tiles_in(v, step, plane, Y, X, first, tiles, a, true);
-	else
-		tiles_in(v, step, plane, Y, X, first, tiles, a, false);
-}
-
 INLINE void tiles_out(float *plane, const float *m, size_t step, int Y, int X, int first, int tiles, const float *bias, const bool add)
 {
 	int tiles_x = (X + 3) / 4, tx = first % tiles_x, ty = first / tiles_x;
@@ -138,10 +66,10 @@ INLINE void tiles_out(float *plane, const float *m, size_t step, int Y, int X, i
 			d[k] = load(from);
 #pragma GCC unroll 6
 		for (int j = 0; j < 6; j++)
-			transform_out(e + j, 6, d + j, 6);
+			transform_out(e + j, 6, d + j, 6, 4);
 #pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
-			transform_out(f + i * 4, 1, e + i * 6, 1);
+			transform_out(f + i * 4, 1, e + i * 6, 1, 4);
 		if (height == 4 && width == 4) {
 #pragma GCC unroll 4
 			for (int i = 0; i < 4; i++, corner += (size_t)X * LANES)
