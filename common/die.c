@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "common/die.h"
+#include "common/progress.h"
 
 const char *prog = "qualm";
 bool verbose;
@@ -35,6 +36,7 @@ static void put_line(const char *fmt, va_list ap, const char *tail)
 	for (unsigned char *p = (unsigned char *)line; *p; p++)   /* one message, one line, whatever a file name holds */
 		if (*p < ' ' || *p == 0x7f)
 			*p = *p == '\n' || *p == '\r' || *p == '\t' ? ' ' : '?';
+	progress_clear();
 	if (tail)
 		fprintf(stderr, "%s: %s\n", line, tail);
 	else

@@ -65,9 +65,12 @@ void progress_step(const char *name)
 	}
 }
 
-void progress_end(void)
+void progress_clear(void)
 {
-	if (!strcmp(progress_mode, "auto") && columns)
+	if (columns)
 		fprintf(stderr, "\r%*s\r", columns, "");
 	columns = 0;
+	shown_s = 0;
 }
+
+void progress_end(void) { progress_clear(); }

@@ -10,5 +10,6 @@ void progress_begin(int64_t total);        /* -1: unknown */
 void progress_begin_of(int64_t total, const char *what);   /* of something other than "cases" */
 void progress_expect(int64_t total);       /* once it is known */
 void progress_step(const char *name);      /* one case is done */
+void progress_clear(void);                 /* wipes the line, before something else is written on the terminal; it comes again */
 void progress_end(void);
 #endif

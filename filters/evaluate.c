@@ -93,6 +93,7 @@ static void columns(const struct summary *s, const struct summary_case *c, const
 /* name: of the case, or "case" for the line of names (c is NULL). */
 static void row(const struct summary *s, const struct summary_case *c, const char *name)
 {
+	progress_clear();               /* which may be on the same terminal */
 	fputs(name, stdout);
 	columns(s, c, "dice", M_DICE);
 	if (surface) {
