@@ -57,19 +57,19 @@ static int put_legend(struct canvas *c, int x, int y, int w, const struct scene 
 	return at_y - y + LINE;
 }
 
-/* Name and figures above everything; returns the y below them.  Beside each other where there is room. */
+/* Name, smaller where it is long, and figures above everything, beside each other where there is room; returns the y below them. */
 static int put_title(struct canvas *c, int w, const struct scene *s)
 {
 	struct canvas nothing = {0};
 	char plane[64] = "";
-	int name_w = text_width(s->name, TITLE), y = MARGIN, right, rest;
+	int scale = text_width(s->name, TITLE) > w ? TEXT : TITLE, name_w = text_width(s->name, scale), y = MARGIN, right, rest;
 
 	if (s->shape[0] > 1)
 		snprintf(plane, sizeof plane, "slice %lld of %lld%s", (long long)s->z + 1, (long long)s->shape[0],
 		    *s->figures ? ", " : "");
 	rest = text_width(plane, TEXT) + (*plane ? TEXT : 0) + text_width(s->figures, TEXT);
 	c = c ? c : &nothing;
-	canvas_text(c, MARGIN, y, TITLE, ink, w, s->name);
+	canvas_text(c, MARGIN, y, scale, ink, w, s->name);
 	right = MARGIN + w - rest;
 	if (rest && name_w + GAP + rest > w) {
 		y += TITLE * GLYPH_H + 4;

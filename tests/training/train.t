@@ -56,6 +56,9 @@ refused 3 506 2d 3 --val
 # Its picture.
 plot training $model/fold_0/training_log.tsv t.svg
 for text in training validation 'moving average' LV myocardium kept pseudo-Dice; do grep -q ">$text" t.svg; done
+head -n 2 $model/fold_0/training_log.tsv > first.tsv
+plot training first.tsv first.svg       # an epoch alone: its points, beside those of the keys
+[ "$(grep -o "href='#gpPt" first.svg | wc -l)" -gt 12 ]
 cut -f 1-4,8- $model/fold_0/training_log.tsv > cut.tsv
 status=0
 plot training cut.tsv t.svg 2> err || status=$?
