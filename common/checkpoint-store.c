@@ -75,13 +75,9 @@ int store_find(const struct checkpoint_store *s, const struct pickle_value *v)
 /* ---- zip container (contract 4.2) ---- */
 
 /* An entry, which must be stored as torch does: so that no size exceeds the file's. */
-static bool read_entry(struct checkpoint_store *s, int64_t i, char **data, size_t *n)
+static bool read_entry(struct checkpoint_store *s, int64_t i, const char **data, size_t *n)
 {
-	zip_stat_t st;
-
-	if (zip_stat_index(s->zip, (zip_uint64_t)i, 0, &st) == 0 && st.comp_method != ZIP_CM_STORE)
-		return fail(XDATA, "%s: %s is compressed; torch stores", s->path, st.name);
-	if (!archive_read(s->zip, s->path, i, s->left, data, n))
+	if (!archive_view(s->archive, i, s->left, data, n))
 		return false;
 	s->left -= *n;
 	return true;
@@ -90,10 +86,10 @@ static bool read_entry(struct checkpoint_store *s, int64_t i, char **data, size_
 /* The one entry "FOLDER/data.pkl"; -1 after fail(). */
 static int64_t find_pickle(struct checkpoint_store *s)
 {
-	int64_t found = -1, n = zip_get_num_entries(s->zip, 0);
+	int64_t found = -1, n = zip_get_num_entries(s->archive->zip, 0);
 
 	for (int64_t i = 0; i < n; i++) {
-		const char *name = zip_get_name(s->zip, (zip_uint64_t)i, 0), *slash = name ? strchr(name, '/') : NULL;
+		const char *name = zip_get_name(s->archive->zip, (zip_uint64_t)i, 0), *slash = name ? strchr(name, '/') : NULL;
 		if (!slash || strcmp(slash, "/data.pkl"))
 			continue;
 		if (found >= 0) {
@@ -111,24 +107,22 @@ static int64_t find_pickle(struct checkpoint_store *s)
 static bool open_zip(struct checkpoint_store *s)
 {
 	int64_t i, order;
-	char *name, *text;
-	size_t n;
-	bool little;
+	const char *tree, *order_name;
+	char *name;
+	size_t size, n;
 
-	if (!(s->zip = archive_open(s->path)) || (i = find_pickle(s)) < 0 || !read_entry(s, i, &s->buf, &s->size))
+	if (!(s->archive = archive_open(s->path)) || (i = find_pickle(s)) < 0 || !read_entry(s, i, &tree, &size))
 		return false;
 	name = xasprintf("%sbyteorder", s->prefix);
-	order = zip_name_locate(s->zip, name, 0);
+	order = zip_name_locate(s->archive->zip, name, 0);
 	free(name);
 	if (order >= 0) {
-		if (!read_entry(s, order, &text, &n))
+		if (!read_entry(s, order, &order_name, &n))
 			return false;
-		little = !strcmp(text, "little");
-		free(text);
-		if (!little)
+		if (n != 6 || memcmp(order_name, "little", 6))
 			return fail(XDATA, "%s: written on a big-endian machine", s->path);
 	}
-	if (pickle_read(&s->tree, s->buf, s->size, NULL) && list_storages(s))
+	if (pickle_read(&s->tree, tree, size, NULL) && list_storages(s))
 		return true;
 	fail_prefix("%s", s->path);
 	return false;
@@ -139,24 +133,23 @@ bool store_read(struct checkpoint_store *s, int i)
 	struct storage *t = &s->storage[i];
 	size_t need, n;
 	int64_t entry;
-	char *name, *data;
+	const char *data;
+	char *name;
 
 	if (t->data)
 		return true;
-	if (!s->zip)                                    /* read_payload() found it, were it there */
+	if (!s->archive)                                    /* read_payload() found it, were it there */
 		return fail(XDATA, "%s: storage %s is missing", s->path, t->key);
 	name = xasprintf("%sdata/%s", s->prefix, t->key);
-	entry = zip_name_locate(s->zip, name, 0);
+	entry = zip_name_locate(s->archive->zip, name, 0);
 	free(name);
 	if (entry < 0)
 		return fail(XDATA, "%s: storage %s is missing", s->path, t->key);
 	if (!read_entry(s, entry, &data, &n))
 		return false;
-	if (!size_mul(&need, t->n, (int64_t)dtype_size(t->type)) || n < need) {
-		free(data);
+	if (!size_mul(&need, t->n, (int64_t)dtype_size(t->type)) || n < need)
 		return fail(XDATA, "%s: storage %s has %zu bytes, too few for %lld elements of %s", s->path, t->key, n,
 		            (long long)t->n, dtype_name(t->type));
-	}
 	t->data = data;
 	return true;
 }
@@ -257,11 +250,8 @@ bool store_open(struct checkpoint_store *s, const char *path)
 
 void store_close(struct checkpoint_store *s)
 {
-	for (int i = 0; s->zip && i < s->n_storages; i++)
-		free(s->storage[i].data);
-	if (s->zip)
-		zip_discard(s->zip);
 	pickle_free(&s->tree);
+	archive_close(s->archive);
 	free(s->storage);
 	free(s->by_name);
 	free(s->prefix);

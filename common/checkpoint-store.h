@@ -9,7 +9,7 @@ struct storage {
 	const char *key;
 	enum dtype type;
 	int64_t n;                       /* elements */
-	char *data;                      /* NULL until read */
+	const char *data;                /* NULL until read; at any address */
 };
 
 struct checkpoint_store {
@@ -17,10 +17,10 @@ struct checkpoint_store {
 	struct pickle tree;
 	int n_storages;
 	struct storage *storage;         /* sorted by key */
-	char *buf;                       /* what the tree points into: data.pkl, or the whole legacy file */
+	char *buf;                       /* the whole legacy file; its tree points into it, as that of a zip file into the archive */
 	size_t size, file_size;
 	size_t left;                     /* bytes of entries that may still be read; entries of a sound file do not overlap */
-	zip_t *zip;                      /* NULL for the legacy container */
+	struct archive *archive;         /* NULL for the legacy container */
 	char *prefix;                    /* of entry names: "archive/data/" */
 	int *by_name;                    /* tensors in order of their names */
 };

@@ -173,7 +173,7 @@ bool npy_read(struct npy *a, const char *path)
 
 bool npz_read_any(struct npy *a, const char *path, const char *const names[])
 {
-	zip_t *z = archive_open(path);
+	struct archive *z = archive_open(path);
 	int64_t entry = -1;
 	const char *const *name = names;
 	char *buf;
@@ -184,13 +184,13 @@ bool npz_read_any(struct npy *a, const char *path, const char *const names[])
 		return false;
 	for (; *name; name++) {
 		char *full = xasprintf("%s.npy", *name);
-		entry = zip_name_locate(z, full, 0);
+		entry = zip_name_locate(z->zip, full, 0);
 		free(full);
 		if (entry >= 0)
 			break;
 	}
-	ok = entry >= 0 ? archive_read(z, path, entry, SIZE_MAX, &buf, &n) : fail(XDATA, "%s: has no array %s", path, names[0]);
-	zip_discard(z);
+	ok = entry >= 0 ? archive_read(z, entry, SIZE_MAX, &buf, &n) : fail(XDATA, "%s: has no array %s", path, names[0]);
+	archive_close(z);
 	if (ok && !parse(a, buf, n)) {
 		fail_prefix("%s: %s", path, *name);
 		ok = false;
