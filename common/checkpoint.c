@@ -117,6 +117,16 @@ bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkp
 	return true;
 }
 
+const float *checkpoint_values(const struct checkpoint *c, const struct checkpoint_tensor *t)
+{
+	const char *at;
+
+	if (t->type != DT_F4 || !in_order(t))
+		return NULL;
+	at = c->store->storage[t->storage].data + t->offset * (int64_t)sizeof(float);
+	return (uintptr_t)at % sizeof(float) ? NULL : (const float *)(const void *)at;
+}
+
 /* ---- names ---- */
 
 /* DistributedDataParallel and torch.compile put their names before those of the network. */

@@ -39,6 +39,8 @@ bool checkpoint_open_settings(struct checkpoint *c, const char *path);
 const struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, const char *name);
 /* The tensor's elements in C order as fp32 (strides, offsets, aliases, half storages resolved). out: product of dims. */
 bool checkpoint_load(float *out, const struct checkpoint *c, const struct checkpoint_tensor *t);
+/* These, where they stand so in the file, until checkpoint_close(); else NULL. */
+const float *checkpoint_values(const struct checkpoint *c, const struct checkpoint_tensor *t);
 /* Elements of t; false when they overflow, which those of an open checkpoint do not. */
 bool checkpoint_count(size_t *count, const struct checkpoint_tensor *t);
 /* A second name of a weight that the state_dict also holds under its first (contract 3.3). */

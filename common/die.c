@@ -223,9 +223,21 @@ static void interrupted(int sig)
 	_exit(sig == SIGINT ? XINTERRUPTED : 128 + sig);
 }
 
+/* A page of a mapped file is no longer there. */
+static void cut_short(int sig)
+{
+	static const char what[] = ": a file became shorter while it was read\n";
+
+	(void)sig;
+	remove_temporaries();
+	if (write(STDERR_FILENO, prog, strlen(prog)) > 0)
+		(void)!write(STDERR_FILENO, what, sizeof what - 1);
+	_exit(XIO);
+}
+
 void die_signals(void)
 {
-	struct sigaction stop = { .sa_handler = interrupted }, quiet = { .sa_handler = SIG_DFL };
+	struct sigaction stop = { .sa_handler = interrupted }, quiet = { .sa_handler = SIG_DFL }, cut = { .sa_handler = cut_short };
 	struct sigaction old;
 
 	sigaction(SIGPIPE, &quiet, NULL);               /* a parent may have ignored it; a gone reader must end us */
@@ -234,4 +246,5 @@ void die_signals(void)
 		sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
+	sigaction(SIGBUS, &cut, NULL);
 }

@@ -37,7 +37,8 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *xaligned(size_t n, size_t size);   /* 64-byte aligned, not cleared; free() it */
 void *xlarge(size_t n, size_t size);     /* the same, of large pages where it fills some: what is read or filled end to end */
 
-/* Called (once) by opt_parse(): SIGPIPE ends the program quietly, SIGINT and SIGTERM remove temporary files. */
+/* Called (once) by opt_parse(): SIGPIPE ends the program quietly, SIGINT and SIGTERM remove temporary files; so does SIGBUS, which
+ * says that a mapped file was cut short. */
 void die_signals(void);
 /* Paths to unlink when the program does not end well.  The string is kept, not copied. */
 void die_cleanup(const char *path);

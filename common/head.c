@@ -7,7 +7,7 @@ enum { RUN = 16, PAIR = 2 };    /* voxels and outputs that are summed side by si
 
 typedef float run __attribute__((vector_size(RUN * sizeof(float))));
 
-void head_make(struct head *h, const struct network *net, const float *weights)
+void head_make(struct head *h, const struct network *net, const float *const *parameter)
 {
 	const struct node *o = &net->node[net->n_nodes - 1];
 	size_t n = (size_t)o->c_in * (size_t)o->c_out;
@@ -15,8 +15,8 @@ void head_make(struct head *h, const struct network *net, const float *weights)
 	*h = (struct head){ .n_in = o->c_in, .n_out = o->c_out };
 	h->weight = xmalloc(n, sizeof *h->weight);
 	h->bias = xmalloc((size_t)o->c_out, sizeof *h->bias);
-	memcpy(h->weight, weights + net->parameter[o->weight].offset, n * sizeof *h->weight);
-	memcpy(h->bias, weights + net->parameter[o->bias].offset, (size_t)o->c_out * sizeof *h->bias);
+	memcpy(h->weight, parameter[o->weight], n * sizeof *h->weight);
+	memcpy(h->bias, parameter[o->bias], (size_t)o->c_out * sizeof *h->bias);
 }
 
 void head_join(struct head *heads, int n)

@@ -10,8 +10,8 @@ struct head {
 	float *bias;             /* [n_out] */
 };
 
-/* weights: of network_load(). */
-void head_make(struct head *h, const struct network *net, const float *weights);
+/* parameter: [net->n_parameters] the values of each. */
+void head_make(struct head *h, const struct network *net, const float *const *parameter);
 /* heads[0] becomes the mean of the outputs of n heads, whose features stand side by side; the others end. */
 void head_join(struct head *heads, int n);
 void head_free(struct head *h);

@@ -61,9 +61,4 @@ void network_order(int *order, const struct network *n);
 /* The network up to what its head reads, which becomes its output.  It refers to n but for `value`, which is malloc'ed; it is
  * not for network_free(). */
 void network_body(struct network *body, const struct network *n);
-
-/* All parameters of a checkpoint, checked one by one: n->n_weights floats into weights.
- * fail()s XDATA naming the first missing, extra or misshapen weight (deep-supervision heads and the decoder.encoder.* and
- * all_modules.* duplicates are no extras). */
-bool network_load(float *weights, const struct network *n, const struct checkpoint *c);
 #endif

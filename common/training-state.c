@@ -4,6 +4,7 @@
 #include "common/checkpoint-out.h"
 #include "common/checkpoint-store.h"
 #include "common/die.h"
+#include "common/parameters.h"
 #include "common/state-dict.h"
 #include "common/training-state.h"
 
@@ -261,7 +262,7 @@ static bool read_all(struct training_state *s, const struct checkpoint *c)
 	state_dict_make(&d, s->network);
 	ok = read_momentum(s, c, pickle_get(pickle_get(root, "optimizer_state"), "state"), &d);
 	state_dict_free(&d);
-	return ok && read_log(&s->log, pickle_get(root, "logging"), path) && network_load(s->weights, s->network, c);
+	return ok && read_log(&s->log, pickle_get(root, "logging"), path) && parameters_copy(s->weights, s->network, c);
 }
 
 bool training_state_read(struct training_state *s, const char *path)

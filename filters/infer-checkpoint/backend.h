@@ -46,8 +46,8 @@ struct backend {
 	const char *(*probe)(const struct backend_options *o);
 	/* NULL after fail() (XDEVICE, XIO). The network stays valid until close. */
 	void *(*open)(const struct network *n, const struct backend_options *o);
-	/* weights: n->n_weights floats, not needed after the call.  member: 0..n_members-1. */
-	bool (*load)(void *b, int member, const float *weights);
+	/* parameter: [n->n_parameters] the values of each, not needed after the call.  member: 0..n_members-1. */
+	bool (*load)(void *b, int member, const float *const *parameter);
 	/* How many windows run at a time: with fewer in a call of windows() a part of the machine idles. */
 	int (*batch)(const void *b, int n_members, bool one_mirror);
 	/* What the following take for the case; NULL after fail(). */

@@ -169,13 +169,13 @@ static int cpu_images(const void *engine) { return ((const struct cpu *)engine)-
 
 static int cpu_workers(const void *engine) { return ((const struct cpu *)engine)->workers; }
 
-static void cpu_load(void *engine, int member, const float *weights, int threads)
+static void cpu_load(void *engine, int member, const float *const *parameter, int threads)
 {
 	struct cpu *e = engine;
 
 	if (!e->packed[member])
 		e->packed[member] = xlarge(e->schedule.packed, sizeof(float));
-	schedule_pack(e->packed[member], &e->schedule, weights, threads);
+	schedule_pack(e->packed[member], &e->schedule, parameter, threads);
 }
 
 static void cpu_close(void *engine)

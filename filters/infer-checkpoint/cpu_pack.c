@@ -13,12 +13,9 @@ struct unit { const struct step *step; int panel; };
 
 struct packing {
 	float *packed;
-	const float *weights;
-	const struct network *network;
+	const float *const *parameter;
 	struct unit *unit;
 };
-
-static const float *parameter(const struct packing *p, int i) { return p->weights + p->network->parameter[i].offset; }
 
 /* How many output channels a panel has, unused lanes counted, and its first. */
 static int panel_width(const struct step *s, int panel, int *first)
@@ -65,7 +62,7 @@ static void put_row(float *matrix, const struct step *s, int row, const float *w
 /* All panels [tap][row][width], from (out, in, tap). */
 static void pack_direct(const struct packing *p, const struct step *s, int panel)
 {
-	const float *from = parameter(p, s->node->weight);
+	const float *from = p->parameter[s->node->weight];
 	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->kernel), c_in = s->node->c_in, rows;
 	int used = s->node->c_out - first < width ? s->node->c_out - first : width, *channel = row_channels(&rows, s);
 	float *to = p->packed + s->weights + (size_t)s->depth * (size_t)first, w[WIDTH] = {0};
@@ -83,7 +80,7 @@ static void pack_direct(const struct packing *p, const struct step *s, int panel
 /* For each tap a matrix [row][width] of its own, from (in, out, tap). */
 static void pack_upsample(const struct packing *p, const struct step *s, int panel)
 {
-	const float *from = parameter(p, s->node->weight);
+	const float *from = p->parameter[s->node->weight];
 	int first, width = panel_width(s, panel, &first), n_taps = taps(s->node->stride), c_out = s->node->c_out, rows;
 	int used = c_out - first < width ? c_out - first : width, *channel = row_channels(&rows, s);
 	size_t tap_size = (size_t)s->depth * (size_t)(s->blocks * s->k->lanes);
@@ -124,7 +121,7 @@ static void winograd_weights(float (*u)[WIDTH], double (*g)[WIDTH], int edge)
 /* For each point of the transform domain all panels [kz][row][width]. */
 static void pack_winograd(const struct packing *p, const struct step *s, int panel)
 {
-	const float *from = parameter(p, s->node->weight);
+	const float *from = p->parameter[s->node->weight];
 	int first, width = panel_width(s, panel, &first), depth = s->node->kernel[0], c_in = s->node->c_in, rows;
 	int *channel = row_channels(&rows, s);
 	int used = s->node->c_out - first < width ? s->node->c_out - first : width;
@@ -156,14 +153,14 @@ static void pack_vectors(const struct packing *p, const struct step *s)
 		bool used = o < n->c_out;
 		double a = used ? 1 : 0, b = 0;
 		if (used && n->norm) {
-			a = n->gamma >= 0 ? (double)parameter(p, n->gamma)[o] : 1;
-			b = n->beta >= 0 ? (double)parameter(p, n->beta)[o] : 0;
+			a = n->gamma >= 0 ? (double)p->parameter[n->gamma][o] : 1;
+			b = n->beta >= 0 ? (double)p->parameter[n->beta][o] : 0;
 		}
 		if (used && n->norm && n->norm_op == NORM_BATCH) {
-			a /= sqrt((double)parameter(p, n->var)[o] + (double)n->eps);
-			b -= (double)parameter(p, n->mean)[o] * a;
+			a /= sqrt((double)p->parameter[n->var][o] + (double)n->eps);
+			b -= (double)p->parameter[n->mean][o] * a;
 		}
-		bias[o] = used && n->bias >= 0 ? parameter(p, n->bias)[o] : 0;
+		bias[o] = used && n->bias >= 0 ? p->parameter[n->bias][o] : 0;
 		scale[o] = (float)a;
 		shift[o] = (float)b;
 	}
@@ -185,9 +182,9 @@ static void pack_unit(void *arg, int i, int worker)
 		pack_winograd(p, u->step, u->panel);
 }
 
-void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads)
+void schedule_pack(float *packed, const struct schedule *s, const float *const *parameter, int threads)
 {
-	struct packing p = { packed, weights, s->network, NULL };
+	struct packing p = { packed, parameter, NULL };
 	int n = 0;
 
 	for (int i = 0; i < s->n_steps; i++) {

@@ -68,7 +68,7 @@ void schedule_make(struct schedule *s, const struct network *n, enum isa level);
 void schedule_free(struct schedule *s);
 
 /* All weights of a member as the steps read them: packed [s->packed]. */
-void schedule_pack(float *packed, const struct schedule *s, const float *weights, int threads);
+void schedule_pack(float *packed, const struct schedule *s, const float *const *parameter, int threads);
 
 /* Part i of n that are all nearly equal: where it begins and its size. */
 static inline int part(int *size, int total, int n, int i)

@@ -13,8 +13,9 @@ struct engine {
 	int (*workers)(const void *e);
 	/* How many patches forward takes at once at most. */
 	int (*images)(const void *e);
-	/* weights: n->n_weights floats, not needed after the call (the engine may transform them, on `threads` threads). */
-	void (*load)(void *e, int member, const float *weights, int threads);
+	/* parameter: [n->n_parameters] the values of each, not needed after the call (the engine may transform them, on `threads`
+	 * threads). */
+	void (*load)(void *e, int member, const float *const *parameter, int threads);
 	/* in [images][n_inputs][patch] to [images][n_outputs][patch], fp32, which is the engine's, the caller's to change, and
 	 * valid until the worker's next call.  Results depend neither on the worker nor on the number of threads or images. */
 	float *(*forward)(void *e, int member, int worker, const float *in, int images);

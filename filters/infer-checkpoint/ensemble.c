@@ -2,6 +2,7 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
+#include "common/parameters.h"
 #include "common/resample.h"
 #include "filters/infer-checkpoint/ensemble.h"
 
@@ -126,19 +127,22 @@ static void describe(struct ensemble *e, int i, const struct checkpoint *c)
 		m->fold = xstrdup(c->fold);
 }
 
-/* Closes c, so that its bytes are not there beside the weights and what the backend makes of them. */
-static bool load(struct ensemble *e, int i, struct checkpoint *c, float *weights)
+static bool load(struct ensemble *e, int i, const struct checkpoint *c)
 {
-	if (!network_load(weights, &e->network, c)) {
+	struct parameters p;
+	bool ok;
+
+	if (!parameters_find(&p, &e->network, c)) {
 		fail_prefix("%s", e->path[i]);
 		return false;
 	}
 	if (e->head)
-		head_make(&e->head[i], &e->network, weights);
+		head_make(&e->head[i], &e->network, p.of);
 	if (c->trainer_name && strncmp(c->trainer_name, "nnUNetTrainer", 13))
 		warn("%s: trainer %s is unknown; its weights fit the plan's network, so it runs", e->path[i], c->trainer_name);
-	checkpoint_close(c);
-	return e->backend->load(e->b, i, weights);
+	ok = e->backend->load(e->b, i, p.of);
+	parameters_free(&p);
+	return ok;
 }
 
 bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensemble_options *o)
@@ -146,7 +150,6 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 	struct backend_options bo = { .threads = o->threads, .gaussian = true, .parity = o->parity, .n_members = n,
 	                              .precision = o->precision, .deterministic = o->deterministic };
 	char *first_model = NULL;
-	float *weights = NULL;
 	bool ok = true;
 
 	*e = (struct ensemble){ .n_checkpoints = n, .path = paths };
@@ -157,15 +160,13 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 		if (ok && i == 0) {
 			first_model = xstrdup(model);
 			ok = set_up(e, model, &c, paths[i], &bo, o);
-			if (ok)
-				weights = xlarge(e->network.n_weights, sizeof *weights);
 		} else if (ok) {
 			ok = same_kind(e, model, first_model, &c, i, &bo, o);
 		}
 		if (ok) {
 			for (int k = 0; k < e->per_checkpoint; k++)
 				describe(e, i * e->per_checkpoint + k, &c);
-			ok = load(e, i, &c, weights);
+			ok = load(e, i, &c);
 		}
 		checkpoint_close(&c);
 		free(model);
@@ -173,7 +174,6 @@ bool ensemble_open(struct ensemble *e, char **paths, int n, const struct ensembl
 	if (ok && e->head && o->average)
 		head_join(e->head, n);
 	free(first_model);
-	free(weights);
 	return ok;
 }
 

@@ -88,11 +88,11 @@ void *host_open(const struct engine *engine, const struct network *n, const stru
 	return h;
 }
 
-bool host_load(void *b, int member, const float *weights)
+bool host_load(void *b, int member, const float *const *parameter)
 {
 	struct host *h = b;
 
-	h->engine->load(h->e, member, weights, h->o.threads);
+	h->engine->load(h->e, member, parameter, h->o.threads);
 	return true;
 }
 

@@ -7,7 +7,7 @@
 
 /* The functions of struct backend; open has the engine as a further parameter. */
 void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o);
-bool host_load(void *b, int member, const float *weights);
+bool host_load(void *b, int member, const float *const *parameter);
 int host_batch(const void *b, int n_members, bool one_mirror);
 void *host_begin(void *b, const struct backend_case *c);
 void host_windows(void *b, const struct backend_window *w, int n);

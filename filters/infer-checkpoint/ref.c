@@ -164,14 +164,15 @@ static int ref_images(const void *engine)
 
 static int ref_workers(const void *engine) { return ((const struct ref *)engine)->workers; }
 
-static void ref_load(void *engine, int member, const float *weights, int threads)
+static void ref_load(void *engine, int member, const float *const *parameter, int threads)
 {
 	struct ref *e = engine;
 
 	(void)threads;
 	free(e->weights[member]);
 	e->weights[member] = xmalloc(e->n->n_weights, sizeof(float));
-	memcpy(e->weights[member], weights, e->n->n_weights * sizeof(float));
+	for (int i = 0; i < e->n->n_parameters; i++)
+		memcpy(e->weights[member] + e->n->parameter[i].offset, parameter[i], e->n->parameter[i].count * sizeof(float));
 }
 
 /* A feature map lives from the node that makes it to the last one that reads it. */

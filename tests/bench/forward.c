@@ -113,7 +113,7 @@ static void bench_open(struct bench *b, const char *name)
 	b->engine = !strcmp(engine, "ref") ? &engine_ref : &engine_cpu;
 	b->e = b->engine == &engine_cpu ? cpu_open(&b->n, workers, hands, 1, cpu_isa()) : b->engine->open(&b->n, workers, 1);
 	begin = now();
-	b->engine->load(b->e, 0, weights, hands > workers ? hands : workers);
+	b->engine->load(b->e, 0, split(&b->n, weights), hands > workers ? hands : workers);
 	b->load = now() - begin;
 	pass(b, 1);
 	b->start = now() - begin;

@@ -82,7 +82,7 @@ static double *step_times(const struct network *n, int steps, const float *weigh
 	void *e = cpu_open(n, 1, hands, 1, cpu_isa());
 
 	random_fill(in, (size_t)n->n_inputs * patch_voxels(n));
-	engine_cpu.load(e, 0, weights, hands);
+	engine_cpu.load(e, 0, split(n, weights), hands);
 	cpu_time_steps(seconds, e, 0, in, 1);              /* the first pass pays for fresh memory */
 	for (int r = 0; r < rounds; r++)
 		cpu_time_steps(seconds + r * steps, e, 0, in, 1);

@@ -51,7 +51,7 @@ static void bench_open(struct bench *b, const char *name)
 		o.mirror_axis[o.n_mirror++] = axis;
 	b->mirrors = windows_mirrors(subset, o.mirror_axis, o.n_mirror);
 	b->b = backend_open(&b->backend, device, &b->n, &o);
-	if (!b->b || !b->backend->load(b->b, 0, weights))
+	if (!b->b || !b->backend->load(b->b, 0, split(&b->n, weights)))
 		die_failed();
 	free(weights);
 	b->windows = b->backend->batch(b->b, 1, false);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/network.h"
+#include "common/parameters.h"
+#include "tests/network/parameters.h"
 
 struct subject {
 	const char *name;
@@ -63,7 +65,7 @@ static bool load_checkpoint(struct network *n, float **weights, const char *path
 	    !network_build(n, &p.arch, plan_input_channels(&p, &d.labels), d.labels.n_outputs, p.patch_size))
 		return false;
 	*weights = xmalloc(n->n_weights, sizeof **weights);
-	bool ok = network_load(*weights, n, &c);
+	bool ok = parameters_copy(*weights, n, &c);
 	checkpoint_close(&c);
 	dataset_free(&d);
 	plan_free(&p);

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "common/archive.h"
 #include "common/die.h"
 #include "common/zip-write.h"
@@ -27,6 +29,21 @@ static void write_zip(const char *path, uint64_t limit)
 		die_failed();
 }
 
+/* The same bytes where they stand. */
+static void check_view(struct archive *z, int i, const char *path)
+{
+	const char *data;
+	size_t n;
+
+	if (!archive_view(z, i, 1 << 20, &data, &n))
+		die_failed();
+	if (n != size[i])
+		die(XNO, "%s: entry %d has %zu bytes", path, i, n);
+	for (size_t k = 0; k < n; k++)
+		if ((unsigned char)data[k] != (unsigned char)(k * 31 + (size_t)i))
+			die(XNO, "%s: entry %d differs", path, i);
+}
+
 static void read_zip(const char *path)
 {
 	struct archive *z = archive_open(path);
@@ -44,8 +61,28 @@ static void read_zip(const char *path)
 			if ((unsigned char)data[k] != (unsigned char)(k * 31 + (size_t)i))
 				die(XNO, "%s: entry %d differs", path, i);
 		free(data);
+		check_view(z, i, path);
 	}
 	archive_close(z);
+}
+
+/* A file that another program cuts while it is mapped ends the program with one line. */
+static void read_cut(const char *path)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct archive *z = archive_open(path);
+		const char *data;
+		size_t n;
+		die_signals();
+		if (truncate(path, 0) || archive_view(z, N - 1, 1 << 20, &data, &n))
+			die(XNO, "%s: read though it is empty", path);
+		die_failed();
+	}
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != XIO)
+		die(XNO, "%s: cut while it was mapped: status %d", path, status);
 }
 
 int main(void)
@@ -59,6 +96,7 @@ int main(void)
 		read_zip(path);
 		if (system(command))
 			die(XNO, "%s is no zip file to Python", path);
+		read_cut(path);
 		free(command);
 		free(path);
 	}

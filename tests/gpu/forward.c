@@ -25,7 +25,7 @@ static void compare(const char *name, const struct network *n, const float *weig
 		if (k > 1 && compared % 5)      /* two precisions everywhere, the others now and then */
 			continue;
 		h = backend_open(&b, "cuda", n, &o);
-		if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
+		if (!h || !b->load(h, 0, split(n, weights)) || !b->forward(h, 0, out, input->data))
 			die_failed();
 		off = golden_difference(out, logits->data, count);
 		if (!(off <= kinds[k].tolerance)) {

@@ -26,7 +26,7 @@ static void compare(const char *name, const struct network *n, const float *weig
 	double off;
 	void *h = backend_open(&b, name_of_backend, n, &o);
 
-	if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
+	if (!h || !b->load(h, 0, split(n, weights)) || !b->forward(h, 0, out, input->data))
 		die_failed();
 	b->close(h);
 	off = golden_difference(out, logits->data, channels * count);

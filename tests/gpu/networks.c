@@ -24,7 +24,7 @@ static double check(const struct network *n, const float *weights, const float *
 	void *h = backend_open(&b, "cuda", n, &o);
 	double off;
 
-	if (!h || !b->load(h, 0, weights) || !b->load(h, 1, weights) || !b->forward(h, 1, first, in))
+	if (!h || !b->load(h, 0, split(n, weights)) || !b->load(h, 1, split(n, weights)) || !b->forward(h, 1, first, in))
 		die_failed();
 	off = difference(first, expected, count);
 	for (int i = 0; i < 3; i++) {

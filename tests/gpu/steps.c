@@ -8,6 +8,7 @@
 #include "common/dtype.h"
 #include "common/network.h"
 #include "filters/infer-checkpoint/cuda/weights.h"
+#include "tests/network/parameters.h"
 #include "tests/network/random-unet.h"
 
 enum { NETWORKS = 200 };
@@ -133,7 +134,7 @@ static void check_network(int i, const int *images)
 	block = xmalloc(s.block, 1);
 	for (size_t k = 0; k < n.n_weights; k++)
 		weights[k] = 1 + uniform() / 2;
-	if (!weights_arrange(block, &s, weights))
+	if (!weights_arrange(block, &s, split(&n, weights)))
 		die_failed();
 	free(block);
 	free(weights);
@@ -161,7 +162,7 @@ static unsigned stored(float x, enum precision p, bool *ok)
 	weights = xcalloc(n.n_weights, sizeof *weights);
 	weights[0] = x;
 	block = xmalloc(s.block, 1);
-	*ok = weights_arrange(block, &s, weights);
+	*ok = weights_arrange(block, &s, split(&n, weights));
 	memcpy(&got, (char *)block + s.part[0].offset, precision_size(p));
 	free(block);
 	free(weights);

@@ -20,7 +20,7 @@ static void compare(const char *name, const struct network *n, const float *weig
 		void *e = cpu_open(n, 1, 1, 1, (enum isa)isa);
 		const float *got;
 		double d;
-		engine_cpu.load(e, 0, weights, 2);
+		engine_cpu.load(e, 0, split(n, weights), 2);
 		got = engine_cpu.forward(e, 0, 0, input->data, 1);
 		d = golden_difference(got, logits->data, count);
 		worst[isa] = d <= worst[isa] ? worst[isa] : d;

@@ -10,6 +10,7 @@
 #include "common/parallel.h"
 #include "filters/infer-checkpoint/engine.h"
 #include "tests/network/levels.h"
+#include "tests/network/parameters.h"
 #include "tests/network/random.h"
 
 enum { MAX_THREADS = 7 };
@@ -47,7 +48,7 @@ static inline float *reference(const struct network *n, const float *weights, co
 	float *out = xmalloc(count, sizeof *out);
 	void *e = engine_ref.open(n, 1, 1);
 
-	engine_ref.load(e, 0, weights, 1);
+	engine_ref.load(e, 0, split(n, weights), 1);
 	memcpy(out, engine_ref.forward(e, 0, 0, in, 1), count * sizeof *out);
 	engine_ref.close(e);
 	return out;
@@ -84,7 +85,7 @@ static inline int unequal(const struct network *n, int workers, int hands, enum 
 	struct job j = { .engine = cpu_open(n, workers, hands, 2, isa), .in = in, .count = count };
 	int wrong = 0;
 
-	engine_cpu.load(j.engine, 1, weights, workers * hands);
+	engine_cpu.load(j.engine, 1, split(n, weights), workers * hands);
 	for (int i = 0; i < workers; i++)
 		j.out[i] = xmalloc(count, sizeof(float));
 	parallel_for(workers, workers, forward_one, &j);
@@ -105,7 +106,7 @@ static inline bool together(const struct network *n, enum isa isa, int hands, co
 	float *all = xmalloc((size_t)most * size, sizeof *all), *out = xmalloc((size_t)most * count, sizeof *out);
 	bool same = true;
 
-	engine_cpu.load(e, 0, weights, 1);
+	engine_cpu.load(e, 0, split(n, weights), 1);
 	for (size_t i = 0; i < (size_t)most * size; i++)
 		all[i] = in[(i + i / size * 7) % size] * (float)(most - i / size);
 	for (int images = 2; images <= most; images++) {
@@ -129,7 +130,7 @@ static inline double engine_error(const struct network *n, enum isa isa, const f
 	int threads = pick(4) ? 2 : MAX_THREADS;
 	double d;
 
-	engine_cpu.load(e, 0, weights, 1);
+	engine_cpu.load(e, 0, split(n, weights), 1);
 	memcpy(out, engine_cpu.forward(e, 0, 0, in, 1), count * sizeof *out);
 	engine_cpu.close(e);
 	d = difference(out, expected, count);

@@ -19,7 +19,7 @@ static void compare(int which, const char *name, const struct network *n, const 
 	double largest = 0, off = 0;
 	void *h = b->open(n, &o);
 
-	if (!h || !b->load(h, 0, weights) || !b->forward(h, 0, out, input->data))
+	if (!h || !b->load(h, 0, split(n, weights)) || !b->forward(h, 0, out, input->data))
 		die_failed();
 	for (size_t i = 0; i < count; i++) {
 		double d = fabs((double)out[i] - (double)want[i]);

@@ -9,6 +9,8 @@
 #include "common/architecture.h"
 #include "common/die.h"
 #include "common/npz.h"
+#include "common/parameters.h"
+#include "tests/network/parameters.h"
 
 /* input [1, n_inputs, patch], logits [1, n_outputs, patch]. */
 typedef void golden_function(const char *name, const struct network *n, const float *weights, const struct npy *input,
@@ -61,7 +63,7 @@ static inline void golden_run(golden_function *f, const char *name, const struct
 	if (!network_build(&n, a, (int)input.dim[1], (int)logits.dim[1], patch))
 		die_failed();
 	weights = xmalloc(n.n_weights, sizeof *weights);
-	if (!network_load(weights, &n, &c))
+	if (!parameters_copy(weights, &n, &c))
 		die_failed();
 	f(name, &n, weights, &input, &logits);
 	checkpoint_close(&c);

@@ -8,6 +8,7 @@
 #include "common/die.h"
 #include "filters/infer-checkpoint/plugin.h"
 #include "filters/infer-checkpoint/windows.h"
+#include "tests/network/parameters.h"
 
 static int failures;
 
@@ -57,7 +58,7 @@ static void expected(float *out, const struct setting *s, const struct windows *
 
 	windows_weight(weight, patch, true);
 	memset(out, 0, 2 * (size_t)count * sizeof *out);
-	s->backend->load(b, 0, s->weights);
+	s->backend->load(b, 0, split(s->n, s->weights));
 	for (int i = 0; i < w->n; i++) {
 		int64_t at[3];
 		windows_at(at, w, i);
@@ -120,7 +121,7 @@ static bool slide(float *out, const struct setting *s, struct windows *w, int ax
 		plane[z] = s->image + z * s->shape[1] * s->shape[2];
 	if (c.depth > s->shape[axis])
 		c.depth = s->shape[axis];
-	ok = s->backend->load(b, 0, s->weights) && (window.stay = s->backend->begin(b, &c));
+	ok = s->backend->load(b, 0, split(s->n, s->weights)) && (window.stay = s->backend->begin(b, &c));
 	windows_sort(w, axis, false);
 	for (int i = 0; ok && i < w->n; i++) {
 		int now[3], next[3];

@@ -10,6 +10,7 @@
 #include "common/die.h"
 #include "common/jsonfile.h"
 #include "common/npz.h"
+#include "common/parameters.h"
 #include "filters/train-checkpoints/engine.h"
 #include "filters/train-checkpoints/loss.h"
 #include "filters/train-checkpoints/sgd.h"
@@ -185,7 +186,7 @@ static float *load_weights(const struct golden *g, int step, bool with_order)
 	float *w = xmalloc(g->n.n_weights, sizeof *w);
 	struct checkpoint c;
 
-	if (!checkpoint_open(&c, numbered(g, "step", step, "pth")) || !network_load(w, &g->n, &c))
+	if (!checkpoint_open(&c, numbered(g, "step", step, "pth")) || !parameters_copy(w, &g->n, &c))
 		die_failed();
 	if (with_order)
 		check_order(g, &c);

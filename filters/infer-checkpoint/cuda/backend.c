@@ -181,7 +181,7 @@ static void *gpu_open(const struct network *n, const struct backend_options *o)
 	return NULL;
 }
 
-static bool gpu_load(void *b, int member, const float *weights)
+static bool gpu_load(void *b, int member, const float *const *parameter)
 {
 	struct gpu *g = b;
 	void **at = &g->member[member];
@@ -190,7 +190,7 @@ static bool gpu_load(void *b, int member, const float *weights)
 		*at = g->members_on_host ? device_alloc_host(g->d, g->steps.block) : device_alloc(g->d, g->steps.block);
 	if (!*at)
 		return false;
-	if (!weights_arrange(g->members_on_host ? *at : g->arranging, &g->steps, weights))
+	if (!weights_arrange(g->members_on_host ? *at : g->arranging, &g->steps, parameter))
 		return false;
 	g->current = -1;
 	return g->members_on_host ||

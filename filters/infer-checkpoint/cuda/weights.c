@@ -4,10 +4,7 @@
 #include "common/dtype.h"
 #include "filters/infer-checkpoint/cuda/weights.h"
 
-struct source { const struct network *n; const float *weights; };
-
-/* Of parameter i of the network. */
-static const float *parameter(const struct source *s, int i) { return s->weights + s->n->parameter[i].offset; }
+struct source { const struct network *n; const float *const *parameter; };
 
 /* Rounded to nearest even; NaN stays one. */
 static uint16_t bfloat_from_float(float x)
@@ -39,7 +36,7 @@ static float weight(const struct source *s, const struct part *p, const struct n
 
 	if (!o)                         /* a pool alone: every channel from its own */
 		return co == ci ? 1 / (float)taps : 0;
-	w = parameter(s, o->weight);
+	w = s->parameter[o->weight];
 	if (p->pool >= 0)               /* the mean of the taps, and then a convolution by 1x1 */
 		return w[(size_t)co * (size_t)o->c_in + (size_t)ci] / (float)taps;
 	if (o->kind == NODE_TCONV)
@@ -73,13 +70,13 @@ static bool arrange_kernel(char *block, const struct source *s, const struct par
 static void arrange_scaling(float *to, const struct source *s, const struct part *p)
 {
 	const struct node *o = &s->n->node[p->node];
-	const float *bias = p->bias && o->bias >= 0 ? parameter(s, o->bias) : NULL;
+	const float *bias = p->bias && o->bias >= 0 ? s->parameter[o->bias] : NULL;
 
 	for (int c = 0; c < o->c_out; c++) {
 		double a = 1, b = bias ? bias[c] : 0;
 		if (p->kind == PART_BATCH) {
-			a = parameter(s, o->gamma)[c] / sqrt((double)parameter(s, o->var)[c] + (double)o->eps);
-			b = (b - parameter(s, o->mean)[c]) * a + parameter(s, o->beta)[c];
+			a = s->parameter[o->gamma][c] / sqrt((double)s->parameter[o->var][c] + (double)o->eps);
+			b = (b - s->parameter[o->mean][c]) * a + s->parameter[o->beta][c];
 		}
 		to[2 * c] = (float)a;
 		to[2 * c + 1] = (float)b;
@@ -91,14 +88,14 @@ static void arrange_head(float *to, const struct source *s, const struct part *p
 	const struct node *o = &s->n->node[p->node];
 
 	for (int k = 0; k < o->c_out; k++) {
-		memcpy(to + k * p->c_in, parameter(s, o->weight) + k * o->c_in, (size_t)o->c_in * sizeof *to);
-		to[o->c_out * p->c_in + k] = o->bias >= 0 ? parameter(s, o->bias)[k] : 0;
+		memcpy(to + k * p->c_in, s->parameter[o->weight] + k * o->c_in, (size_t)o->c_in * sizeof *to);
+		to[o->c_out * p->c_in + k] = o->bias >= 0 ? s->parameter[o->bias][k] : 0;
 	}
 }
 
-bool weights_arrange(void *block, const struct steps *s, const float *weights)
+bool weights_arrange(void *block, const struct steps *s, const float *const *parameter)
 {
-	struct source from = { s->n, weights };
+	struct source from = { s->n, parameter };
 	bool ok = true;
 
 	memset(block, 0, s->block);
@@ -109,8 +106,8 @@ bool weights_arrange(void *block, const struct steps *s, const float *weights)
 		if (p->kind == PART_KERNEL) {
 			ok = arrange_kernel(to, &from, p, s->precision);
 		} else if (p->kind == PART_NORM) {
-			memcpy(to, parameter(&from, o->gamma), (size_t)o->c_out * sizeof(float));
-			memcpy(to + (size_t)p->c_out * sizeof(float), parameter(&from, o->beta), (size_t)o->c_out * sizeof(float));
+			memcpy(to, from.parameter[o->gamma], (size_t)o->c_out * sizeof(float));
+			memcpy(to + (size_t)p->c_out * sizeof(float), from.parameter[o->beta], (size_t)o->c_out * sizeof(float));
 		} else if (p->kind == PART_HEAD) {
 			arrange_head((float *)(void *)to, &from, p);
 		} else {
