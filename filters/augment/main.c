@@ -6,7 +6,6 @@
 #include "common/frame.h"
 #include "common/opt.h"
 #include "common/parallel.h"
-#include "common/progress.h"
 #include "filters/augment/log.h"
 
 static const char *only, *log_path;
@@ -20,7 +19,6 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "log", &log_path, "FILE", "write what was drawn for each patch as TSV"),
 	OPT_INT('j', "threads", &threads, "N", 0, 1024, "patches at a time; 0: one for each processor"),
 	OPT_KEEP_GOING,
-	OPT_PROGRESS,
 	OPT_END
 };
 
@@ -154,7 +152,6 @@ static void flush(struct queue *q, struct sink *out)
 	for (int i = 0; i < q->n; i++) {
 		sink_volume(out, &q->p[i].to);
 		log_patch(q->p[i].from.name, &q->p[i].d, &q->p[i].a);
-		progress_step(q->p[i].from.name);
 	}
 	q->n = 0;
 	q->bytes = 0;
@@ -183,7 +180,6 @@ int main(int argc, char **argv)
 	q.p = xcalloc((size_t)q.most, sizeof *q.p);
 	struct source *in = source_open(NULL);
 	struct sink *out = sink_open(in);
-	progress_begin(source_cases(in));
 	while (source_next(in, &q.p[q.n].from)) {
 		struct frame *f = &q.p[q.n].from;
 		bool ours = is_ours(f);
@@ -198,7 +194,6 @@ int main(int argc, char **argv)
 			sink_pass(out, in, f);
 	}
 	flush(&q, out);
-	progress_end();
 	log_close();
 	for (int i = 0; i < q.most; i++) {
 		frame_free(&q.p[i].from);
