@@ -80,11 +80,12 @@ $(foreach c,$(CASES),$(eval $(call rules,$(c))))
 
 ifneq ($(RAW),)
 $(PRE)/dataset_fingerprint.json: $(RAW)/dataset.json
-	fingerprint --clean -o $(PRE) '$(RAW)'
+	mkdir -p $(PRE)
+	fingerprint --clean -o $(PRE) '$(RAW)' > $(PRE)/intensities.tsv
 $(PRE)/splits_final.json: $(PRE)/dataset_fingerprint.json
 	split --clean $(if $(GROUP),-g '$(GROUP)') -o $(PRE) '$(RAW)' > $(PRE)/folds.tsv
 $(PRE)/plans.json: $(PRE)/dataset_fingerprint.json $(PLANS)
-	$(if $(PLANS),cp '$(RAW)/dataset.json' $(PRE) && cp '$(PLANS)' $@.tmp && mv $@.tmp $@,plan --overwrite-plans-name plans -o $(PRE) '$(RAW)')
+	$(if $(PLANS),cp '$(RAW)/dataset.json' $(PRE) && cp '$(PLANS)' $@.tmp && mv $@.tmp $@,plan --overwrite-plans-name plans -o $(PRE) '$(RAW)' > $(PRE)/configurations.tsv)
 # A training that was stopped goes on; what it has kept so far stays.
 define fold
 $(KEPT:%=$(MODEL)/fold_$(1)/%) $(MODEL)/fold_$(1)/training_log.tsv &: $(PRE)/plans.json $(PRE)/splits_final.json
