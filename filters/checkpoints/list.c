@@ -43,6 +43,8 @@ static int64_t parameters(const struct checkpoint *c)
 	return sum;
 }
 
+static int n_listed;                    /* checkpoints so far */
+
 static bool list_file(const char *path)
 {
 	struct checkpoint c;
@@ -65,6 +67,7 @@ static bool list_file(const char *path)
 		putchar('\t');
 	putchar('\n');
 	checkpoint_close(&c);
+	n_listed++;
 	return true;
 }
 
@@ -103,8 +106,11 @@ bool checkpoints_list(int n, char *const *path)
 		struct stat st;
 		if (stat(path[i], &st))
 			return fail_sys("cannot open %s", path[i]);
+		int before = n_listed;
 		if (!(S_ISDIR(st.st_mode) ? list_folder(path[i], false) : list_file(path[i])))
 			return false;
+		if (n_listed == before)
+			return fail(XDATA, "%s holds no checkpoint *.pth, nor does a folder fold_* in it", path[i]);
 	}
 	return true;
 }

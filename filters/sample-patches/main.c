@@ -165,11 +165,10 @@ static void prepare_all(struct job *j)
 	say("%d cases on the network's grid, %zu MiB", j->n, j->bytes >> 20);
 }
 
-static int write_samples(const struct job *j)
+static int write_samples(struct sink *out, const struct job *j)
 {
 	struct sampler s = { .labels = &j->set.dataset.labels, .batch = batch ? batch : j->plan.batch_size,
 	                     .oversample = oversample, .seed = (uint64_t)seed };
-	struct sink *out = sink_open(NULL);
 	struct frame f = {0};
 
 	memcpy(s.final, j->plan.patch_size, sizeof s.final);
@@ -203,6 +202,7 @@ static int print_cases(const struct job *j)
 int main(int argc, char **argv)
 {
 	struct job j = {0};
+	struct sink *out = NULL;
 	int status;
 
 	opt_parse(&argc, &argv, opts, "DATASET", "cut random patches out of the training cases as nnU-Net's data loader does");
@@ -214,9 +214,11 @@ int main(int argc, char **argv)
 		opt_usage("where the plans are is not known: -o FOLDER names it, or the environment variable nnUNet_preprocessed");
 	open_plan(&j);
 	choose_cases(&j);
-	if (!list)
+	if (!list) {
+		out = sink_open(NULL);          /* refuses a terminal before, not after, all the work */
 		prepare_all(&j);
-	status = list ? print_cases(&j) : write_samples(&j);
+	}
+	status = list ? print_cases(&j) : write_samples(out, &j);
 	for (int i = 0; j.p && i < j.n; i++)
 		prepared_free(&j.p[i]);
 	json_object_put(j.splits);

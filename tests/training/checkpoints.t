@@ -53,6 +53,8 @@ refused 3 list cut.pth
 refused 3 strip -o no.pth cut.pth
 refused 3 average -o no.pth $f/checkpoint_17.pth cut.pth
 refused 4 list none.pth
+mkdir empty
+refused 3 list empty
 refused 4 strip -o none/no.pth $f/checkpoint_17.pth
 refused 2 strip $f/checkpoint_17.pth
 refused 2 list -o no.pth $f/checkpoint_17.pth

@@ -8,7 +8,7 @@ for delay in 0.01 0.03 0.05 0.07 0.09 0.11 0.13 0.15; do
 	kill -9 $! 2> /dev/null || true
 	wait $! 2> /dev/null || true
 	[ -d model/fold_0 ] || continue
-	checkpoints list model > table
+	checkpoints list model > table 2> said || grep -q 'holds no checkpoint' said
 	find model -name '*.tmp*' -o -name '.*' -type f > left
 	[ ! -s left ] || { cat left; exit 1; }
 	if [ -f model/fold_0/training_log.tsv ]; then
