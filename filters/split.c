@@ -38,14 +38,25 @@ static void read_group(void)
 	opt_usage("--group: '%s' is no extended regular expression: %s", group, text);
 }
 
+/* n: of cases, or of groups */
+static void need(int n)
+{
+	const char *s = n == 1 ? "" : "s";
+
+	if (n >= n_folds)
+		return;
+	if (group)
+		die(XDATA, "--group '%s' makes %d group%s, which cannot be divided into %d folds (-n)", group, n, s, n_folds);
+	die(XDATA, "%d case%s cannot be divided into %d folds (-n)", n, s, n_folds);
+}
+
 /* sklearn's KFold with shuffle (contract 6.4): consecutive pieces of the shuffled cases, the first n % folds of them one longer. */
 static void deal_shuffled(int *fold, int n)
 {
 	uint32_t *order = xmalloc((size_t)n, sizeof *order);
 	struct mt19937 r;
 
-	if (n < n_folds)
-		die(XDATA, "%d case%s cannot be divided into %d folds (-n)", n, n == 1 ? "" : "s", n_folds);
+	need(n);
 	mt_seed(&r, (uint32_t)seed);
 	mt_permutation(&r, order, (uint32_t)n);
 	for (int f = 0, at = 0; f < n_folds; f++)
@@ -79,9 +90,7 @@ static void deal_groups(int *fold, char **name, int n)
 	for (int i = 0; i < n; i++)
 		if (!i || strcmp(sorted[i], sorted[n_groups - 1]))
 			sorted[n_groups++] = sorted[i];
-	if (n_groups < n_folds)
-		die(XDATA, "--group '%s' makes %d group%s of the %d cases, which cannot be divided into %d folds (-n)", group, n_groups,
-		    n_groups == 1 ? "" : "s", n, n_folds);
+	need(n_groups);
 	for (int i = 0; i < n; i++) {
 		char **at = bsearch(&key[i], sorted, (size_t)n_groups, sizeof *sorted, by_name);
 		fold[i] = (int)(at - sorted) % n_folds;

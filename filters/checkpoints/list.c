@@ -88,7 +88,8 @@ static bool list_folder(const char *path, bool inner)
 		name[n++] = xasprintf("%s/%s", path, e->d_name);
 	}
 	closedir(d);
-	qsort(name, (size_t)n, sizeof *name, by_number);
+	if (n)
+		qsort(name, (size_t)n, sizeof *name, by_number);
 	for (int i = 0; i < n; i++) {
 		struct stat st;
 		bool folder = !stat(name[i], &st) && S_ISDIR(st.st_mode);

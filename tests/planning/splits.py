@@ -67,6 +67,6 @@ for expression in (r"^(.*)_", r"p[0-9]+"):
 assert "p00_0" in run("split", "-o", "out", "--clean", "-g", "^q", "raw/Dataset100_Patients", code=3)
 assert "regular expression" in run("split", "-o", "out", "--clean", "-g", "(", "raw/Dataset100_Patients", code=2)
 assert "12 groups" in run("split", "-o", "out", "--clean", "-n", "13", "-g", "^(.*)_", "raw/Dataset100_Patients", code=3)
-assert "makes 1 group of" in run("split", "-o", "out", "--clean", "-g", "^.", "raw/Dataset100_Patients", code=3)
+assert "makes 1 group," in run("split", "-o", "out", "--clean", "-g", "^.", "raw/Dataset100_Patients", code=3)
 make("raw/Dataset004_Few", ["a", "b", "c", "d"])
 assert "4 cases" in run("split", "-o", "out", "--clean", "4", code=3, **env)
