@@ -68,12 +68,39 @@ INLINE void tiles(const struct product *m, const int STEP)
 	}
 }
 
-void FN(gemm)(const struct product *m)
+static void all_segments(const struct product *m)
 {
 	if (PAIR == 1 && m->planes)
 		tiles(m, 1);
 	else
 		tiles(m, STAGED);
+}
+
+/* Weights that every tile would fetch from the third-level cache or memory: as many segments' as fit the first-level cache go
+ * through all tiles before the next ones.  Their sums wait in `out`, so they are the same. */
+void FN(gemm)(const struct product *m)
+{
+	enum { NEAR = 6 << 10, FAR = 64 << 10 };        /* floats */
+	int width = m->blocks * LANES;
+	struct product part;
+
+	if (m->depth * width <= FAR || m->pixels <= TILE_2) {
+		all_segments(m);
+		return;
+	}
+	part = *m;
+	for (int s = 0; s < m->n_segments; s += part.n_segments) {
+		part.x = m->x + s;
+		part.n = m->n + s;
+		part.n_segments = part.depth = 0;
+		do
+			part.depth += part.n[part.n_segments++];
+		while (s + part.n_segments < m->n_segments && (part.depth + part.n[part.n_segments]) * width <= NEAR);
+		all_segments(&part);
+		part.w += part.depth * width;
+		part.next += part.next ? part.depth * width : 0;
+		part.add = true;
+	}
 }
 
 /* The places lo <= i < hi, of `width`, whose pixel i * stride + shift is in the row. */

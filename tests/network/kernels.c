@@ -3,14 +3,16 @@
  * infinities and NaN. */
 #include "tests/network/kernels.h"
 
-static void gemm(int pixels, int blocks, bool planes)
+/* deep: more weights than a second-level cache holds. */
+static void gemm(int pixels, int blocks, bool planes, bool deep)
 {
-	enum { SEGMENTS = 12 };
+	enum { SEGMENTS = 12, MANY = 1 << 17 };
 	enum kind kind = (enum kind)pick(KINDS);
 	int lanes = k->lanes, step = planes ? 1 : lanes, n[SEGMENTS];
 	float *x[SEGMENTS];
-	struct product m = { .pixels = pixels, .blocks = blocks, .n = n, .n_segments = 1 + pick(planes ? SEGMENTS : 5), .planes = planes,
-	                     .add = pick(2), .out_step = (size_t)(lanes * (1 + pick(3))), .offset = (size_t)(pick(3) * step) };
+	struct product m = { .pixels = pixels, .blocks = blocks, .n = n, .planes = planes,
+	                     .n_segments = deep ? SEGMENTS : 1 + pick(planes ? SEGMENTS : 5), .add = pick(2),
+	                     .out_step = (size_t)(lanes * (1 + pick(3))), .offset = (size_t)(pick(3) * step) };
 	size_t width = (size_t)(blocks * lanes), size;
 	float *out, *old, *bias = values(width, kind), *w;
 	char where[80];
@@ -20,9 +22,9 @@ static void gemm(int pixels, int blocks, bool planes)
 	out = values(size, kind);
 	old = copied(out, size);
 	for (int s = 0; s < m.n_segments; s++) {
-		n[s] = planes ? 1 : 1 + pick(lanes);
+		n[s] = planes ? 1 : 1 + pick(lanes) + (deep ? MANY / SEGMENTS / (int)width : 0);
 		m.depth += n[s];
-		x[s] = values(m.offset + (size_t)(pixels * step), kind);
+		x[s] = values(m.offset + (size_t)(pixels * step + n[s]), kind);
 	}
 	w = values((size_t)m.depth * width, factor(kind));
 	m.out = out;
@@ -61,12 +63,14 @@ static void test_gemm(void)
 {
 	for (int pixels = 1; pixels <= 64; pixels++)
 		for (int blocks = 1; blocks <= 2; blocks++) {
-			gemm(pixels, blocks, false);
-			gemm(pixels, blocks, true);
+			gemm(pixels, blocks, false, false);
+			gemm(pixels, blocks, true, false);
 		}
-	gemm(128, 2, false);
-	gemm(299, 1, false);
-	gemm(300, 2, true);
+	gemm(128, 2, false, false);
+	gemm(299, 1, false, false);
+	gemm(300, 2, true, false);
+	for (int i = 0; i < KINDS; i++)
+		gemm(25, 1 + i % 2, false, true);
 }
 
 /* leaky(x * scale + shift) of channel c: a sum of two and its bound. */
