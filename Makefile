@@ -165,7 +165,7 @@ $(patsubst %,$(B)/%,$(filter tests/gpu/%,$(TESTS))): $(B)/libemulated.a
 ## bare: the tests of the CPU engine alone as static programs (CC=aarch64-linux-gnu-gcc B=build/aarch64: of another machine)
 BARE := kernels pointwise cpu
 BARE_PARTS := $(call objects,$(wildcard filters/infer-checkpoint/cpu*.c) filters/infer-checkpoint/ref.c \
-	$(patsubst %,common/%.c,die io opt parallel)) $(EMULATE)
+	$(patsubst %,common/%.c,die io opt parallel progress)) $(EMULATE)
 $(BARE:%=$(B)/bare/%): $(B)/bare/%: $(B)/obj/tests/network/%.o $(BARE_PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(cc) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(LDLIBS) -lm
