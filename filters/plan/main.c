@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 		opt_usage("--overwrite-plans-name: '%s' is no name of a file", e.plans_name);
 	if (spacing)
 		read_spacing(target);
-	if (!training_set_open(&s, argv[0], output) || !training_set_make_folder(&s))
+	if (!training_set_open(&s, argv[0], output))
 		die_failed();
 	char *path = xasprintf("%s/dataset_fingerprint.json", s.preprocessed), *file = xasprintf("%s/%s.json", s.preprocessed, e.plans_name);
 	if (access(path, F_OK))
