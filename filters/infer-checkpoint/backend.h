@@ -22,6 +22,7 @@ struct backend_options {
 };
 
 struct backend_case {
+	uint64_t image;          /* cases of the same number, but for 0, have the same image and planes */
 	float *const *plane;     /* [n_inputs][shape[0]]: planes [shape[1]][shape[2]] of the image; those that a window touches are
 	                            there while it runs */
 	int64_t shape[3];        /* smaller than the patch: windows reach outside, where the image is 0 (contract 5.2) */
@@ -50,6 +51,9 @@ struct backend {
 	bool (*load)(void *b, int member, const float *const *parameter);
 	/* How many windows run at a time: with fewer in a call of windows() a part of the machine idles. */
 	int (*batch)(const void *b, int n_members, bool one_mirror);
+	/* Bytes that begin() will take for the case, without its image where that stays on the host: of the host's memory, and of a
+	 * device's own.  False after fail() where there is no room.  No image or culprit need be there. */
+	bool (*cost)(const void *b, const struct backend_case *c, size_t *host, size_t *device);
 	/* What the following take for the case; NULL after fail(). */
 	void *(*begin)(void *b, const struct backend_case *c);
 	/* Runs windows, of each case in its order. */

@@ -110,9 +110,12 @@ bool dry_run(int *status, const struct ensemble *e, const struct predict_options
 			*status = XDATA;
 			continue;
 		}
-		if (image)
-			printf("case\t%s\t%d windows\t%zu MiB\t%.3g s\n", f.name, cost.windows, (fixed + cost.bytes) >> 20,
-			       cost.windows * seconds * e->n_checkpoints);
+		if (image) {
+			printf("case\t%s\t%d windows\t%zu MiB\t", f.name, cost.windows, (fixed + cost.bytes) >> 20);
+			if (cost.device)
+				printf("%.3g MiB on the device\t", (double)cost.device / (1 << 20));
+			printf("%.3g s\n", cost.windows * seconds * e->n_checkpoints);
+		}
 		source_skip(in, &f);
 	}
 	frame_free(&f);

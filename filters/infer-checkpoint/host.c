@@ -112,6 +112,24 @@ int host_batch(const void *b, int n_members, bool one_mirror)
 	return n ? n : 1;
 }
 
+static struct blend blend_of(const struct host *h, const struct backend_case *c)
+{
+	struct blend b = { .weight = h->weight, .parity = h->o.parity, .axis = c->axis, .depth = c->depth,
+	                   .channels = (int64_t)h->n->n_outputs * (c->apart ? c->n_members : 1) };
+
+	memcpy(b.shape, c->shape, sizeof c->shape);
+	memcpy(b.patch, h->n->patch, sizeof h->n->patch);
+	return b;
+}
+
+bool host_cost(const void *b, const struct backend_case *c, size_t *host, size_t *device)
+{
+	struct blend blend = blend_of(b, c);
+
+	*device = 0;
+	return blend_bytes(host, &blend, c->rows);
+}
+
 void *host_begin(void *b, const struct backend_case *c)
 {
 	struct host *h = b;
@@ -120,10 +138,7 @@ void *host_begin(void *b, const struct backend_case *c)
 	s->c = *c;
 	s->n_mirrors = c->only ? 1 : h->n_all;
 	s->mirror = h->all + (c->only ? c->only - 1 : 0);
-	s->blend = (struct blend){ .weight = h->weight, .parity = h->o.parity, .axis = c->axis, .depth = c->depth,
-	                         .channels = (int64_t)h->n->n_outputs * (c->apart ? c->n_members : 1) };
-	memcpy(s->blend.shape, c->shape, sizeof c->shape);
-	memcpy(s->blend.patch, h->n->patch, sizeof h->n->patch);
+	s->blend = blend_of(h, c);
 	if (blend_open(&s->blend, c->rows))
 		return s;
 	free(s);

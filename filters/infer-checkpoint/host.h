@@ -9,6 +9,7 @@
 void *host_open(const struct engine *engine, const struct network *n, const struct backend_options *o);
 bool host_load(void *b, int member, const float *const *parameter);
 int host_batch(const void *b, int n_members, bool one_mirror);
+bool host_cost(const void *b, const struct backend_case *c, size_t *host, size_t *device);
 void *host_begin(void *b, const struct backend_case *c);
 void host_windows(void *b, const struct backend_window *w, int n);
 bool host_take(void *b, void *stay, float *out, const int64_t lo[3], const int64_t hi[3]);

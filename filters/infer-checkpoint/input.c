@@ -3,12 +3,14 @@
 #include "common/die.h"
 #include "filters/infer-checkpoint/input.h"
 
+static uint64_t opened;
+
 bool input_open(struct input *i, struct source *in, struct frame *f, bool whole)
 {
 	const struct layer *image = frame_layer(f, "image");
 	int64_t planes = f->shape[0], area = f->shape[1] * f->shape[2];
 
-	*i = (struct input){ .in = in, .f = f, .image = image };
+	*i = (struct input){ .number = ++opened, .in = in, .f = f, .image = image };
 	if (whole && !source_volume(in, f)) {
 		*i = (struct input){0};
 		return false;

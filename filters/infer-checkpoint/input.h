@@ -4,6 +4,7 @@
 #include "common/frame.h"
 
 struct input {
+	uint64_t number;         /* of each another one, from 1 */
 	struct source *in;       /* NULL: the whole image is there */
 	struct frame *f;
 	const struct layer *image;

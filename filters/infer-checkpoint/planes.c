@@ -2,7 +2,6 @@
 #include <string.h>
 #include "common/die.h"
 #include "common/opt.h"
-#include "filters/infer-checkpoint/blend.h"
 #include "filters/infer-checkpoint/planes.h"
 
 static const size_t piece_bytes = (size_t)8 << 20;      /* what the backend is asked for at a time */
@@ -325,10 +324,31 @@ static bool hold_mean(struct planes *p, double step)
 	return ok;
 }
 
+/* What the backend is told; *input, *group: as of work(). */
+static struct backend_case make_case(struct planes *p, int64_t *input, int64_t *group)
+{
+	const struct ensemble *e = p->e;
+	struct backend_case c = { .n_members = 1, .apart = e->head, .culprit = &p->culprit, .axis = p->axis };
+
+	memcpy(c.shape, p->shape, sizeof c.shape);
+	if (p->image) {
+		c.image = p->image->number;
+		c.plane = p->image->plane;
+	}
+	if (p->member >= 0) {
+		c.member = p->member / e->per_checkpoint;
+		c.only = e->per_checkpoint > 1 ? p->member % e->per_checkpoint + 1 : 0;
+	} else if (!p->way.parity) {
+		c.n_members = e->n;
+	}
+	work(&c.depth, &c.rows, input, group, p);
+	return c;
+}
+
 bool planes_open(struct planes *p, const struct ensemble *e, int member, struct input *image, const struct restore *way,
                  double step)
 {
-	struct backend_case c = { .plane = image->plane, .n_members = 1, .apart = e->head };
+	struct backend_case c;
 	int64_t input, group;
 
 	if (!set_up(p, e, member, way, step))
@@ -341,16 +361,7 @@ bool planes_open(struct planes *p, const struct ensemble *e, int member, struct 
 		planes_close(p);
 		return false;
 	}
-	memcpy(c.shape, p->shape, sizeof c.shape);
-	c.culprit = &p->culprit;
-	c.axis = p->axis;
-	if (averages(p)) {
-		c.n_members = e->n;
-	} else {
-		c.member = member / e->per_checkpoint;
-		c.only = e->per_checkpoint > 1 ? member % e->per_checkpoint + 1 : 0;
-	}
-	work(&c.depth, &c.rows, &input, &group, p);
+	c = make_case(p, &input, &group);
 	p->stay = e->backend->begin(e->b, &c);
 	if (p->stay)
 		return true;
@@ -433,25 +444,21 @@ static size_t kept_bytes(const struct planes *p, int64_t dz, int64_t group)
 	       (piece < piece_bytes ? piece_bytes : piece);
 }
 
-bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensemble *e, int member, const struct restore *way,
-                 double step, int64_t dz)
+bool planes_cost(struct planes_cost *cost, const struct ensemble *e, int member, const struct restore *way, double step, int64_t dz)
 {
-	struct blend blend = {0};
+	struct backend_case c;
 	struct planes p;
-	int64_t depth, rows, group;
+	int64_t group;
 	bool ok;
 
 	if (!set_up(&p, e, member, way, step))
 		return false;
-	work(&depth, &rows, input, &group, &p);
-	memcpy(blend.shape, p.shape, sizeof blend.shape);
-	blend.axis = p.axis;
-	blend.channels = channels(&p);
-	ok = blend_bytes(bytes, &blend, rows);
-	*windows = p.w.n;
-	*bytes += kept_bytes(&p, dz, group);
+	c = make_case(&p, &cost->input, &group);
+	ok = e->backend->cost(e->b, &c, &cost->bytes, &cost->device);
+	cost->windows = p.w.n;
+	cost->bytes += kept_bytes(&p, dz, group);
 	if (averages(&p) && way->parity)
-		*bytes += voxels(&p, 2 * length(&p)) * (size_t)channels(&p) * sizeof(float);
+		cost->bytes += voxels(&p, 2 * length(&p)) * (size_t)channels(&p) * sizeof(float);
 	windows_free(&p.w);
 	return ok;
 }

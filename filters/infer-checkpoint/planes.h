@@ -47,8 +47,12 @@ int planes_list(struct backend_window *w, struct planes *p);
 /* Whether every plane of the image is asked for once, in the order in which it comes. */
 bool planes_stream(const struct restore *way, int n_passes);
 
-/* What a case takes: windows, and bytes for sums and planes while slabs of dz planes are made; *input: planes of the image that
- * are in use at a time if it streams. */
-bool planes_cost(int *windows, size_t *bytes, int64_t *input, const struct ensemble *e, int member, const struct restore *way,
-                 double step, int64_t dz);
+struct planes_cost {
+	int windows;
+	size_t bytes, device;    /* for sums and planes while slabs of dz planes are made; of a device's own memory, with the image */
+	int64_t input;           /* planes of the image that are in use at a time if it streams */
+};
+
+/* What a case takes; false after fail() where there is no room. */
+bool planes_cost(struct planes_cost *cost, const struct ensemble *e, int member, const struct restore *way, double step, int64_t dz);
 #endif

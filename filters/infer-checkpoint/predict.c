@@ -272,8 +272,8 @@ bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct
 	struct frame made = {0};
 	struct grids g = {0};
 	struct restore way = way_back(&g, e, o);
-	size_t flow = 0, output = 0, image = 0;
-	int64_t planes;
+	struct planes_cost flow = {0};
+	size_t output = 0, image = 0;
 	bool ok = check_frame(&g, f, e) && restore_possible(&way);
 
 	if (!ok)
@@ -284,11 +284,13 @@ bool predict_cost(struct predict_cost *cost, const struct frame *f, const struct
 	add_layer(&made, e, o);
 	set_grid(&made, &g, &way);
 	ok = slab_bytes(&output, &made, &way, members(e, o)) &&
-	     planes_cost(&cost->windows, &flow, &planes, e, member_of(o, 0), &way, o->step, made.slab[0]) &&
-	     image_bytes(&image, f, streams(f, &way, e, o) ? planes : 0);
-	cost->bytes = image + flow + output;
-	if (ok && planes_few(e, member_of(o, 0), &way, o->step))
+	     planes_cost(&flow, e, member_of(o, 0), &way, o->step, made.slab[0]) &&
+	     image_bytes(&image, f, streams(f, &way, e, o) ? flow.input : 0);
+	*cost = (struct predict_cost){ flow.windows, image + flow.bytes + output, flow.device };
+	if (ok && planes_few(e, member_of(o, 0), &way, o->step)) {
 		cost->bytes *= (size_t)(1 + planes_batch(e, member_of(o, 0), &way) / cost->windows);
+		cost->device *= (size_t)(1 + planes_batch(e, member_of(o, 0), &way) / cost->windows);
+	}
 	frame_free(&made);
 	return ok;
 }

@@ -38,7 +38,7 @@ void predict_end(struct sink *out, struct prediction *p);
 
 struct predict_cost {
 	int windows;             /* of each member */
-	size_t bytes;            /* most memory at a time, without what the ensemble holds between cases */
+	size_t bytes, device;    /* most memory at a time, without what the ensemble holds between cases; of a device's own */
 };
 
 /* Of the case whose header is in f; checks all that can be told from it.  false after fail(). */

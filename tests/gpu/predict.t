@@ -34,6 +34,18 @@ status=0
 EMULATED_MEMORY=26200 infer-checkpoint -k -d cuda --precision fp32 --average-logits $(cat checkpoints) < single.in > failed.frames 2> err || status=$?
 [ "$status" -eq 5 ]
 grep -q 'phantom_[0-9]*: [0-9]* KiB were wanted on the imitated GPU, of which [0-9]* KiB are free' err || { cat err; exit 1; }
+# --dry-run knows what a case takes there, and that it has no room.
+infer-checkpoint -d cuda --precision fp32 --dry-run "$one" < single.in > plan
+grep -qE '^case	phantom_[0-9]*	4 windows	[0-9]* MiB	[0-9.]* MiB on the device	' plan || { cat plan; exit 1; }
+status=0
+EMULATED_MEMORY=26300 infer-checkpoint -d cuda --precision fp32 --dry-run "$one" < single.in > plan 2> err || status=$?
+[ "$status" -eq 5 ]
+grep -q 'phantom_[0-9]*: the case needs [0-9]* KiB on imitated GPU beside the network, of which [0-9]* KiB are free' err || { cat err; exit 1; }
+
+# Members that go through many windows one after the other share the image: 128 x 128 pixels come once.
+# shellcheck disable=SC2046 # two checkpoints
+infer-checkpoint -v -d cuda --precision fp32 --disable-tta --step-size 0.07 $(cat checkpoints) < single.in 2> err > /dev/null
+grep -q 'imitated GPU: 64 KiB of images came' err || { cat err; exit 1; }
 /usr/bin/python3 - <<'PYTHON'
 import os
 import sys

@@ -407,7 +407,7 @@ static bool gpu_forward(void *b, int member, float *out, const float *in)
 static const char *gpu_probe(const struct backend_options *o) { return device_probe(o->device); }
 
 static const struct backend gpu = {
-	.name = "cuda", .probe = gpu_probe, .open = gpu_open, .load = gpu_load, .batch = gpu_batch, .begin = gpu_begin,
+	.name = "cuda", .probe = gpu_probe, .open = gpu_open, .load = gpu_load, .batch = gpu_batch, .cost = gpu_cost, .begin = gpu_begin,
 	.windows = gpu_windows, .take = gpu_take, .end = gpu_end, .close = gpu_close, .forward = gpu_forward
 };
 

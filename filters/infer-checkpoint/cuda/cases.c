@@ -8,8 +8,37 @@ size_t stage_bytes(void) { return (size_t)8 << 20; }
 
 /* ---- memory that goes from case to case ---- */
 
+static size_t image_bytes(const struct gpu *g, const int64_t shape[3])
+{
+	size_t bytes;
+
+	return size_of_block(&bytes, DT_F4, g->n->n_inputs, shape[0], shape[1], shape[2]) ? bytes : SIZE_MAX / 4;
+}
+
+static void give_back(struct gpu *g, void *p, size_t bytes)
+{
+	struct spare *s;
+
+	if (!p)
+		return;
+	s = xmalloc(1, sizeof *s);
+	*s = (struct spare){ p, bytes, g->spare };
+	g->spare = s;
+}
+
+static void let_image_go(struct gpu *g, struct image *i)
+{
+	if (!i)
+		return;
+	give_back(g, i->volume, image_bytes(g, i->shape));
+	free(i->there);
+	free(i);
+}
+
 static void free_spare(struct gpu *g)
 {
+	let_image_go(g, g->last);
+	g->last = NULL;
 	for (struct spare *s = g->spare, *next; s; s = next) {
 		next = s->next;
 		device_free(g->d, s->p);
@@ -35,7 +64,7 @@ static void *borrow(struct gpu *g, size_t bytes)
 		return p;
 	}
 	p = device_alloc(g->d, bytes);
-	if (p || !g->spare)
+	if (p || (!g->spare && !g->last))
 		return p;
 	if (!device_wait(g->d, -1))
 		return NULL;
@@ -43,36 +72,27 @@ static void *borrow(struct gpu *g, size_t bytes)
 	return device_alloc(g->d, bytes);
 }
 
-static void give_back(struct gpu *g, void *p, size_t bytes)
-{
-	struct spare *s;
-
-	if (!p)
-		return;
-	s = xmalloc(1, sizeof *s);
-	*s = (struct spare){ p, bytes, g->spare };
-	g->spare = s;
-}
-
 /* ---- images ---- */
-
-static size_t image_bytes(const struct gpu *g, const int64_t shape[3])
-{
-	size_t bytes;
-
-	return size_of_block(&bytes, DT_F4, g->n->n_inputs, shape[0], shape[1], shape[2]) ? bytes : SIZE_MAX / 4;
-}
 
 static struct image *image_open(struct gpu *g, const struct backend_case *c)
 {
 	struct image *i;
 
 	for (i = g->images; i; i = i->next)
-		if (i->plane == c->plane && !memcmp(i->shape, c->shape, sizeof i->shape)) {
+		if (c->image && c->image == i->number) {
 			i->users++;
 			return i;
 		}
+	i = g->last;
+	g->last = NULL;
+	if (i && c->image && c->image == i->number) {
+		i->users = 1;
+		i->next = g->images;
+		return g->images = i;
+	}
+	let_image_go(g, i);
 	i = xcalloc(1, sizeof *i);
+	i->number = c->image;
 	i->plane = c->plane;
 	i->users = 1;
 	memcpy(i->shape, c->shape, sizeof i->shape);
@@ -96,9 +116,8 @@ static void image_close(struct gpu *g, struct image *i)
 	while (*at != i)
 		at = &(*at)->next;
 	*at = i->next;
-	give_back(g, i->volume, image_bytes(g, i->shape));
-	free(i->there);
-	free(i);
+	let_image_go(g, g->last);
+	g->last = i;
 }
 
 /* Copies through the stages. */
@@ -162,16 +181,39 @@ static void let_go(struct gpu *g, struct stay *s)
 	free(s);
 }
 
+static struct stay make_stay(const struct gpu *g, const struct backend_case *c)
+{
+	struct stay s = { .c = *c, .outputs = g->n->n_outputs * (c->apart ? c->n_members : 1) };
+
+	memcpy(s.ring, c->shape, sizeof s.ring);
+	if (c->depth < s.ring[c->axis])
+		s.ring[c->axis] = c->depth;
+	return s;
+}
+
+bool gpu_cost(const void *b, const struct backend_case *c, size_t *host, size_t *device)
+{
+	const struct gpu *g = b;
+	struct stay s = make_stay(g, c);
+	struct device_facts f;
+	size_t room;
+
+	device_facts(&f, g->d);
+	room = f.unused + (g->last ? image_bytes(g, g->last->shape) : 0);
+	for (const struct spare *p = g->spare; p; p = p->next)
+		room += p->bytes;
+	*host = 0;
+	*device = image_bytes(g, c->shape) + sum_bytes(&s, s.outputs) + sum_bytes(&s, 1);
+	return *device <= room || fail(XDEVICE, "the case needs %zu KiB on %s beside the network, of which %zu KiB are free", *device >> 10,
+	                               f.name, room >> 10);
+}
+
 void *gpu_begin(void *b, const struct backend_case *c)
 {
 	struct gpu *g = b;
-	struct stay *s = xcalloc(1, sizeof *s);
+	struct stay *s = xmalloc(1, sizeof *s);
 
-	s->c = *c;
-	s->outputs = g->n->n_outputs * (c->apart ? c->n_members : 1);
-	memcpy(s->ring, c->shape, sizeof s->ring);
-	if (c->depth < s->ring[c->axis])
-		s->ring[c->axis] = c->depth;
+	*s = make_stay(g, c);
 	if ((s->image = image_open(g, c)) && (s->sum = borrow(g, sum_bytes(s, s->outputs))) && (s->weights = borrow(g, sum_bytes(s, 1))) &&
 	    device_zero(g->d, LANE_COMPUTE, s->sum, sum_bytes(s, s->outputs)) &&
 	    device_zero(g->d, LANE_COMPUTE, s->weights, sum_bytes(s, 1)))

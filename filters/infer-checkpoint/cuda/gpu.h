@@ -11,9 +11,10 @@ enum {
 	MARK_TILES = 0, MARK_UP = MARK_TILES + TILE_SLOTS, MARK_DOWN = MARK_UP + STAGES, MARK_FLAGS = MARK_DOWN + STAGES
 };
 
-/* A case's image on the device, for all that have it. */
+/* An image on the device, for all cases that have it; the last one stays for those that come. */
 struct image {
-	float *const *plane;     /* as the case gave it, by which it is known again */
+	uint64_t number;         /* as in the case */
+	float *const *plane;
 	int users;
 	int64_t shape[3];
 	float *volume;           /* [n_inputs][shape] */
@@ -70,11 +71,13 @@ struct gpu {
 	struct { struct stay *stay; int member; int64_t origin[3]; } flagged[FLAGS];
 	int n_flags;
 	struct piece piece[STAGES];
-	struct image *images;
+	struct image *images;                   /* of the cases under way */
+	struct image *last;                     /* of the case that ended last; or NULL */
 	struct spare *spare;
 };
 
 /* cases.c */
+bool gpu_cost(const void *b, const struct backend_case *c, size_t *host, size_t *device);
 void *gpu_begin(void *b, const struct backend_case *c);
 bool gpu_take(void *b, void *stay, float *out, const int64_t lo[3], const int64_t hi[3]);
 void gpu_end(void *b, void *stay);

@@ -1,4 +1,4 @@
-/* device.h on the processor: memory is poisoned, and $EMULATED_MEMORY (KiB) bounds it. */
+/* device.h on the processor: memory is poisoned, and $EMULATED_MEMORY (KiB) bounds it; -v says what was copied to it. */
 #include <stdlib.h>
 #include <string.h>
 #include "common/die.h"
@@ -14,7 +14,7 @@ struct device {
 	struct queue queue[LANES];
 	struct recording *recording;
 	struct { enum lane lane; size_t count; } mark[DEVICE_MARKS];
-	size_t limit, used;
+	size_t limit, used, sent;
 };
 
 static void add(struct calls *c, struct call call)
@@ -71,6 +71,7 @@ static void free_args(struct calls *c)
 
 void device_close(struct device *d)
 {
+	say("imitated GPU: %zu KiB of images came", d->sent >> 10);
 	if (d->used)
 		die(XIO, "%zu bytes of the imitated device were not freed", d->used);
 	for (int i = 0; i < LANES; i++)
@@ -147,7 +148,12 @@ static bool copy(struct device *d, enum lane lane, void *to, const void *from, s
 	return true;
 }
 
-bool device_up(struct device *d, enum lane lane, void *to, const void *from, size_t bytes) { return copy(d, lane, to, from, bytes); }
+bool device_up(struct device *d, enum lane lane, void *to, const void *from, size_t bytes)
+{
+	d->sent += lane == LANE_UP ? bytes : 0;
+	return copy(d, lane, to, from, bytes);
+}
+
 bool device_down(struct device *d, enum lane lane, void *to, const void *from, size_t bytes) { return copy(d, lane, to, from, bytes); }
 bool device_move(struct device *d, enum lane lane, void *to, const void *from, size_t bytes) { return copy(d, lane, to, from, bytes); }
 bool device_zero(struct device *d, enum lane lane, void *p, size_t bytes) { return copy(d, lane, p, NULL, bytes); }
