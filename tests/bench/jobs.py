@@ -94,7 +94,8 @@ def images_of(o, job):
 def run(o, results, say):
     if o.peer != 'self':                # programs and libraries come into the page cache
         measured(o, f'{o.peer}/bin/nnUNetv2_predict_from_modelfolder -h', f'{o.work}/theirs')
-    for job in (j for j in jobs(o) if o.jobs in j.name):
+    listed = jobs(o)
+    for job in [j for j in listed if j.name == o.jobs] or [j for j in listed if o.jobs in j.name]:
         images, out = images_of(o, job), (f'{o.work}/ours', f'{o.work}/theirs')
         taken, times = 0, ([], [])
         runs = len(kept_checkpoints(job.model)) if job.kind == 'scores' else 1

@@ -1,8 +1,8 @@
 """usage: peer.py PART [--build=DIR] [--work=DIR] [--peer=DIR] [--shared=DIR] [--rounds=N] [--seconds=S] [--threads=N]
                 [--networks=NAME,...] [--most-gflop=N] [--jobs=WORDS] RESULTS.tsv
 One part of make bench-peer: forward, jobs, layers or training.  What it measures takes the place of what RESULTS.tsv has of it.
---networks: of all parts but jobs.  --jobs: those whose names hold these words.  --most-gflop: of a pass of several patches;
-larger ones are measured one by one on the other side.
+--networks: of all parts but jobs.  --jobs: the one of this name, or those whose names hold these words.  --most-gflop: of a pass
+of several patches; larger ones are measured one by one on the other side.
 --peer: the environment that has PyTorch and nnU-Net; "self" lets the programs of this build stand in for them, which shows that
 the measurement works."""
 import argparse, os, platform, statistics, subprocess, sys, time
