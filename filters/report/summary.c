@@ -59,7 +59,7 @@ void put_summary(FILE *out, const struct report *r)
 		failed += has_flag(r, i, "failed");
 	for (size_t i = 0; i < n_dice; i++)
 		mean += dice[i] / (double)n_dice;
-	fprintf(out, "<dl class=\"figures\">\n<div><dt>cases</dt><dd>%zu%s</dd></div>\n", r->table.n_rows, failed ? "" : " <small>all segmented</small>");
+	fprintf(out, "<dl class=\"figures\">\n<div><dt>cases</dt><dd>%zu%s</dd></div>\n", r->table.n_rows, failed ? "" : " <small>none failed</small>");
 	if (failed)
 		fprintf(out, "<div><dt>failed</dt><dd>%zu <small>have no segmentation</small></dd></div>\n", failed);
 	if (r->score >= 0)
