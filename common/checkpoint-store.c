@@ -138,7 +138,7 @@ bool store_read(struct checkpoint_store *s, int i)
 
 	if (t->data)
 		return true;
-	if (!s->archive)                                    /* read_payload() found it, were it there */
+	if (!s->archive)                                /* read_payload() found it, were it there */
 		return fail(XDATA, "%s: storage %s is missing", s->path, t->key);
 	name = xasprintf("%sdata/%s", s->prefix, t->key);
 	entry = zip_name_locate(s->archive->zip, name, 0);

@@ -27,7 +27,8 @@ static void *open_cpu(const struct network *n, const struct backend_options *o)
 }
 
 #define HOST_BACKEND(NAME, PROBE, OPEN) { .name = NAME, .probe = PROBE, .open = OPEN, .load = host_load, .begin = host_begin, \
-	.batch = host_batch, .cost = host_cost, .windows = host_windows, .take = host_take, .end = host_end, .close = host_close, .forward = host_forward }
+	.batch = host_batch, .cost = host_cost, .windows = host_windows, .take = host_take, .end = host_end, .close = host_close, \
+	.forward = host_forward }
 
 static const struct backend backend_ref = HOST_BACKEND("ref", probe_ref, open_ref);
 static const struct backend backend_cpu = HOST_BACKEND("cpu", probe_cpu, open_cpu);

@@ -1,6 +1,6 @@
 """usage: train.py THREADS ITERATIONS NETWORK ...: time of one training iteration of PyTorch, for comparison with train.c.
 
-NETWORK is one of train.c's (2d_8-32, 2d_32-512, 3d_32-320), or NAME:BATCH:PATCH, as in 3d_32-320:2:96x96x96.
+NETWORK is one of train.c's (2d_8-32, 2d_32-512, 3d_8-32, 3d_32-320), or NAME:BATCH:PATCH, as in 3d_32-320:2:96x96x96.
 Needs torch, dynamic_network_architectures and nnunetv2. One iteration is what nnU-Net's trainer does on a CPU: forward, Dice and
 cross-entropy with deep supervision, backward, clipping, SGD with Nesterov momentum. Prints TSV: network, batch, patch, threads,
 median seconds of wall clock, median seconds of CPU, peak MiB of the process.
@@ -20,6 +20,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 NETWORKS = {
     "2d_8-32": ([8, 16, 32, 32, 32], 12, [192, 160]),
     "2d_32-512": ([32, 64, 128, 256, 512, 512], 12, [160, 160]),
+    "3d_8-32": ([8, 16, 32, 32], 2, [64, 64, 64]),
     "3d_32-320": ([32, 64, 128, 256, 320], 2, [64, 64, 64]),
 }
 

@@ -5,7 +5,7 @@ import os, statistics, subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # program, its title, the least ratio that is aimed at, iterations (augment makes twenty times as many), networks
-PAIRS = [('train', 'training iteration', 1.5, 3, ['2d_8-32', '2d_32-512', '3d_32-320']),
+PAIRS = [('train', 'training iteration', 1.5, 3, ['2d_8-32', '2d_32-512', '3d_8-32', '3d_32-320']),
          ('augment', 'augmentation of a batch', 2, 1, ['2d_8-32', '3d_32-320'])]
 
 
