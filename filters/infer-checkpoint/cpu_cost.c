@@ -6,6 +6,7 @@ enum {
 	NEAR_FLOATS = 8 << 10,                  /* a good part of a first-level cache */
 	SCRATCH_FLOATS = 1 << 20,               /* what scratch of one loop may fill: a part of the third-level cache */
 	SHARED_FLOATS = 5 << 20,                /* what is likely to stay in the third-level cache between its uses */
+	LEAST_TASKS = 8, TASK_WORK = 1 << 15,         /* tasks that there are at least, unless they were of less work than that */
 };
 
 /* Costs are in units of one vector's multiply-add.  Those beside the products were fitted to measurements of single layers
@@ -21,6 +22,14 @@ enum {
 static double distance(double floats)
 {
 	return floats > SHARED_FLOATS ? COST_MAIN : floats > CACHE_FLOATS ? COST_FAR : floats > NEAR_FLOATS ? COST_NEAR : 0;
+}
+
+/* The least number of tasks for a layer of so much work, of which each has so many parts that several threads may share. */
+static int least_tasks(double work, int parts)
+{
+	double n = work / TASK_WORK < LEAST_TASKS ? work / TASK_WORK : LEAST_TASKS;
+
+	return parts >= n ? 1 : (int)(n / parts);
 }
 
 static void add_run(struct step *s, int channels)
@@ -65,6 +74,7 @@ static double choose_chunk(struct step *s, int edge)
 	int plane = plane_tiles(s, edge), lanes = s->k->lanes, n_points = (edge + 2) * (edge + 2);
 	double weights = n_points * (double)s->depth * s->blocks, best = INFINITY, all = (double)plane * g->out[0];
 	double in = n_points * (double)g->n_blocks / s->k->pair, out = n_points * (double)s->blocks;
+	int least = least_tasks(weights * all, s->blocks);
 
 	for (int i = 12; i < 12 * plane + g->out[0]; i = i < plane ? 2 * i : i < 12 * plane ? 12 * plane : i + 1) {
 		int tiles = i < plane ? i : plane, planes = i <= 12 * plane ? 1 : i - 12 * plane + 1;
@@ -75,7 +85,8 @@ static double choose_chunk(struct step *s, int edge)
 		double cost = (chunks < s->images ? s->images : chunks) * weights * distance(weights * lanes);
 		cost += chunks * n_points * panels(s) * COST_PRODUCT;
 		cost += 2 * distance(kept * lanes) * plane * g->out[0] * (in + out);
-		if (cost < best && (i == 12 || kept * lanes <= SCRATCH_FLOATS)) {
+		bool fits = kept * lanes <= SCRATCH_FLOATS && (planes == 1 ? ceil_div(plane, tiles) : chunks) >= least;
+		if (cost < best && (i == 12 || fits)) {
 			best = cost;
 			s->tiles = tiles;
 			s->planes = planes;
@@ -116,6 +127,7 @@ static double choose_rows(struct step *s)
 	const struct gather *g = &s->input;
 	int Z = g->out[0], Y = g->out[1], X = g->out[2], lanes = s->k->lanes, best_planes = 1, best_rows = 1;
 	double weights = (double)s->depth * s->blocks, best = INFINITY, pixel = lanes / s->k->pair;
+	int least = least_tasks(weights * s->pixels, panels(s));
 
 	s->width = X + (g->kernel[2] - 1) / g->stride[2];
 	s->flat = X < NARROW;
@@ -127,7 +139,7 @@ static double choose_rows(struct step *s)
 		cost = tasks * staged / pixel * COST_STAGE + tasks * weights * distance(weights * lanes);
 		cost += (double)Z * (s->flat ? Y * (s->width / (double)X) : Y) * panels(s) * (s->flat ? 0 : COST_PRODUCT);
 		cost += tasks * staged / lanes * panels(s) * (distance(staged) > COST_NEAR ? COST_FAR : 0);
-		if (i > 1 && staged > SCRATCH_FLOATS)
+		if (i > 1 && (staged > SCRATCH_FLOATS || tasks < least))
 			break;
 		if (cost < best) {
 			best = cost;

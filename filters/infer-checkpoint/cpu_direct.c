@@ -157,7 +157,7 @@ void cpu_direct(const struct run *r)
 {
 	int tasks = band_tasks(r);
 
-	if (!shared(r, tasks)) {
+	if (!shared(r, tasks, panels(r->s))) {
 		each(r, tasks, whole_band, (void *)r);
 		return;
 	}
@@ -251,7 +251,7 @@ void cpu_upsample(const struct run *r)
 {
 	int tasks = row_tasks(r);
 
-	if (!shared(r, tasks)) {
+	if (!shared(r, tasks, taps(r->s->node->stride) * panels(r->s))) {
 		each(r, tasks, whole_rows, (void *)r);
 		return;
 	}

@@ -38,8 +38,11 @@ static inline void each(const struct run *r, int n, void (*body)(void *arg, int 
 			body(arg, i, 0);
 }
 
-/* Where there are so few tasks the hands share each of them. */
-static inline bool shared(const struct run *r, int tasks) { return r->hands > 1 && tasks < 4 * r->hands; }
+/* Where there are so few tasks the hands share each of them, if that has more parts than there are tasks. */
+static inline bool shared(const struct run *r, int tasks, int parts)
+{
+	return r->hands > 1 && tasks < 4 * r->hands && (tasks == 1 || parts > tasks);
+}
 
 /* The norm of channels c and on of block b, plane z, for reading it. */
 static inline struct norm norm_of(const struct run *r, const struct block *b, int c, int z)

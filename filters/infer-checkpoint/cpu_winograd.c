@@ -144,7 +144,7 @@ void cpu_winograd(const struct run *r)
 {
 	int tasks = r->s->pieces * ceil_div(r->end - r->first, r->s->run_planes);
 
-	if (!shared(r, tasks))
+	if (!shared(r, tasks, r->s->blocks))
 		each(r, tasks, alone, (void *)r);
 	else
 		for (int task = 0; task < tasks; task++)
