@@ -134,11 +134,18 @@ INLINE void copy_normed(float *to, const float *from, int n, size_t step, const 
 /* The same for pixels of half as many channels. */
 INLINE void copy_half(float *to, const float *from, int n, size_t step, const struct norm *norm)
 {
-	for (int p = 0; p < n; p++)
-		for (int c = 0; c < LANES / 2; c++) {
-			float v = from[(size_t)p * step + (size_t)c] * norm->scale[c] + norm->shift[c];
-			stage_channel(to + p * STAGED, c, v > 0 ? v : v * norm->slope);
-		}
+	half_vec scale = *(const half_vec *)norm->scale, shift = *(const half_vec *)norm->shift;
+
+	for (int p = 0; p < n; p++) {
+		half_vec v = *(const half_vec *)(from + (size_t)p * step) * scale + shift;
+		half_mask positive = v > 0;
+		half_vec normed = (half_vec)(((half_mask)v & positive) | ((half_mask)(v * norm->slope) & ~positive));
+		if (PAIR == 1)
+			*(half_vec *)(to + p * STAGED) = normed;
+		else
+			for (int c = 0; c < LANES / 2; c++)
+				stage_channel(to + p * STAGED, c, normed[c]);
+	}
 }
 
 void FN(stage)(float *to, size_t part, const float *row, int lanes, int X, int stride, int pad, int width, const struct norm *n)

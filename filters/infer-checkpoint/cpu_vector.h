@@ -24,6 +24,8 @@
 #define PAIR JOINED(PAIR, ISA)
 typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
 typedef int mask __attribute__((vector_size(LANES * 4), may_alias));
+typedef float half_vec __attribute__((vector_size(LANES * 2), may_alias));
+typedef int half_mask __attribute__((vector_size(LANES * 2), may_alias));
 typedef double wide __attribute__((vector_size(LANES * 8), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
